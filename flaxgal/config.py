@@ -1,0 +1,190 @@
+"""Every choice a run can make, as frozen dataclasses that survive a round trip through JSON.
+
+An experiment file makes one `TrainConfig`; the command line can override any field of it; the run folder keeps it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import typing
+from dataclasses import dataclass, field
+from typing import Any, Literal, TypeVar
+
+__all__ = [
+    "DEFAULT_UNET",
+    "SEED_UNET",
+    "AugmentConfig",
+    "DataConfig",
+    "LossConfig",
+    "MockConfig",
+    "OptimizerConfig",
+    "TrainConfig",
+    "UNetConfig",
+    "from_json",
+    "to_json",
+]
+
+Config = TypeVar("Config")
+
+
+@dataclass(frozen=True, kw_only=True)
+class MockConfig:
+    """The population that mock galaxies are drawn from. Ranges are (low, high)."""
+
+    image_size: int = 64
+    """Pixels on a side."""
+    bands: tuple[str, ...] = ("g", "r", "i")
+    """From g, r, i, z, y."""
+    pixel_scale_arcsec: float = 0.168
+    """HSC's coadds by default."""
+    effective_radius_pixels: tuple[float, float] = (5.0, 16.0)
+    """Half-light radius of the disc, along its major axis."""
+    signal_to_noise: tuple[float, float] = (30.0, 1000.0)
+    """Total S/N of the galaxy in the reddest-but-last band, drawn uniformly in the logarithm."""
+    seeing_fwhm_arcsec: tuple[float, float] = (0.5, 0.9)
+    """Full width at half maximum of the Moffat point-spread function."""
+    max_inclination_deg: float = 75.0
+    class_fractions: tuple[float, float, float] = (0.1, 0.1, 0.8)
+    """Shares of E, S0 and Sp."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class UNetConfig:
+    """A U-Net (Ronneberger, Fischer & Brox 2015): what goes in, what comes out, how deep and how wide."""
+
+    image_size: int = 64
+    """Pixels on a side while training; any size can be predicted."""
+    bands: tuple[str, ...] = ("grey",)
+    """Names of the input channels. "grey" is one picture made of whatever bands there are."""
+    classes: tuple[str, ...] = ("arm",)
+    """One output map a class: arm, or arm and bar."""
+    widths: tuple[int, ...] = (16, 32, 64, 128)
+    """Channels at each level, finest first; the depth is their number."""
+    block: Literal["residual", "plain"] = "residual"
+    """residual: two 3 × 3 convolutions with GroupNorm and a shortcut; plain: the seed's, with neither."""
+    dropout: tuple[float, ...] = (0.0, 0.0, 0.0, 0.1)
+    """Dropout rate at each level."""
+    dtype: Literal["float32", "bfloat16"] = "float32"
+    """Arithmetic of the convolutions; weights and losses stay float32."""
+
+
+SEED_UNET = UNetConfig(widths=(16, 32, 64, 128, 256), block="plain", dropout=(0.1, 0.1, 0.2, 0.2, 0.3))
+DEFAULT_UNET = UNetConfig()
+
+
+@dataclass(frozen=True, kw_only=True)
+class AugmentConfig:
+    """What a training picture may go through inside the jitted step. A mirror image reverses chirality."""
+
+    rotate: bool = True
+    """By any angle."""
+    flip: bool = True
+    zoom: tuple[float, float] = (0.8, 1.25)
+    """Magnification, drawn uniformly in the logarithm."""
+    shift: float = 0.1
+    """Largest shift, as a share of the image's side."""
+    brightness: tuple[float, float] = (0.8, 1.25)
+    """Factor on the picture, drawn uniformly in the logarithm."""
+    gamma: tuple[float, float] = (0.8, 1.25)
+    """Power of the picture, drawn uniformly in the logarithm: other people's stretches."""
+    noise: float = 0.03
+    """Largest standard deviation of added Gaussian noise, in units of the picture's full range."""
+    blur_pixels: float = 0.8
+    """Largest standard deviation of a Gaussian blur."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class LossConfig:
+    """Weights of the loss terms; each is averaged over pixels that are not left out."""
+
+    bce: float = 1.0
+    """Binary cross-entropy; targets may be soft (the fraction of people who marked the pixel)."""
+    dice: float = 1.0
+    """Soft Dice (Milletari et al. 2016)."""
+    focal: float = 0.0
+    """Focal loss (Lin et al. 2017)."""
+    focal_gamma: float = 2.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class OptimizerConfig:
+    """AdamW with linear warm-up, cosine decay, and a moving average of the weights."""
+
+    learning_rate: float = 2e-3
+    warmup_steps: int = 50
+    weight_decay: float = 1e-4
+    clip_norm: float = 1.0
+    average_decay: float = 0.99
+    """Decay per step of the moving average of weights that is evaluated and saved; 0 turns it off."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataConfig:
+    """Which dataset snapshots are trained on, and in what shares."""
+
+    snapshots: tuple[str, ...] = ()
+    """Folders written by `flaxgal build` (or `flaxgal mock`)."""
+    shares: tuple[float, ...] = ()
+    """Share of each snapshot in every batch, summing to 1; empty: by number of galaxies."""
+    batch_size: int = 32
+    resident_gigabytes: float = 2.0
+    """Data sets up to this size live on the device; larger ones stream."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainConfig:
+    """One training run."""
+
+    name: str = "arms"
+    """The run folder is `runs/NAME` unless --run says otherwise."""
+    seed: int = 0
+    steps: int = 600
+    evaluate_every: int = 100
+    """Steps between looks at the validation split."""
+    patience: int = 0
+    """Stop after this many looks without a better validation Dice; 0 never stops early."""
+    steps_per_dispatch: int = 0
+    """Steps run by one call on resident data; 0 chooses 1 on a CPU and 20 elsewhere."""
+    threshold: float = 0.5
+    """Probability above which a pixel is arm."""
+    data: DataConfig = field(default_factory=DataConfig)
+    model: UNetConfig = DEFAULT_UNET
+    augment: AugmentConfig = field(default_factory=AugmentConfig)
+    loss: LossConfig = field(default_factory=LossConfig)
+    optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
+
+
+def to_json(config: Any) -> str:
+    """A config as indented JSON."""
+    return json.dumps(dataclasses.asdict(config), indent=2) + "\n"
+
+
+def from_json(kind: type[Config], text: str) -> Config:
+    """The config of class `kind` that `to_json` wrote.
+
+    Raises
+    ------
+    ValueError
+        If the text is not JSON, or names a field that `kind` has not (a run of another version).
+    """
+    try:
+        return _build(kind, json.loads(text))
+    except json.JSONDecodeError as error:
+        raise ValueError(f"expected a {kind.__name__} as JSON, found text that is not JSON ({error})") from None
+
+
+def _build(kind: Any, value: Any) -> Any:
+    """`value`, as JSON gives it, in the type that the annotation `kind` asks for."""
+    if dataclasses.is_dataclass(kind):
+        hints = typing.get_type_hints(kind)
+        unknown = sorted(set(value) - set(hints))
+        if unknown:
+            raise ValueError(
+                f"{kind.__name__} has no field {', '.join(unknown)}; the config was written by another version of "
+                f"flaxgal: remove the field or use that version"
+            )
+        return kind(**{name: _build(hints[name], item) for name, item in value.items()})
+    if typing.get_origin(kind) is tuple:
+        return tuple(value)
+    return value
