@@ -1,0 +1,29 @@
+"""Files appear whole or not at all: a run that dies never leaves half a file under its real name."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+__all__ = ["replaced_when_whole"]
+
+
+@contextlib.contextmanager
+def replaced_when_whole(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """A name beside `path` to write to; it takes the place of `path` when the block ends without an error.
+
+    The temporary name keeps the ending of `path`, as writers choose the format by it, and starts with a dot, so that
+    nobody who lists the folder takes it for a result. Folders on the way are made.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    ending = "".join(path.suffixes[-1:])
+    temporary = path.parent / f".writing-{uuid.uuid4().hex}{ending}"
+    try:
+        yield temporary
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
