@@ -1,0 +1,70 @@
+# Needs python3 (3.11 or newer), make and git; everything else is installed into .venv, which a second call re-uses.
+#   make demo        installs what the main job needs and runs it on mock galaxies
+#   make test        installs what the tests need and runs all of them; REAL_DATA=DIR adds those on real galaxies
+#   make lint        only the formatting, style and type checks of `make test`
+#   make lock        chooses the exact versions of requirements.lock anew
+#   make PYTHON=python3.12 demo     another Python than python3
+PYTHON ?= python3
+REAL_DATA ?=
+PYTEST_ARGS ?=
+SHELL := /bin/bash
+BIN := .venv/bin
+FROZEN := pyproject.toml requirements.lock
+PIP_INSTALL = -m pip install --quiet --disable-pip-version-check --constraint requirements.lock --editable
+REAL_DATA_OPTION = $(if $(REAL_DATA),--real-data '$(REAL_DATA)')
+
+.PHONY: demo test lint newest-test lock clean
+.DELETE_ON_ERROR:
+
+demo: .venv/.installed
+	$(BIN)/flaxgal demo
+
+test: lint
+	$(BIN)/pytest $(REAL_DATA_OPTION) $(PYTEST_ARGS)
+	@$(MAKE) --no-print-directory newest-test
+
+lint: .venv/.installed-for-tests
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/pyright
+
+# The quick tests once more, on the newest Python that this machine has and therefore on the newest JAX.
+newest-test:
+	@python=$$(tools/newer_python.sh $(BIN)/python); \
+	if [ -z "$$python" ]; then \
+	  echo "No Python newer than $$($(BIN)/python -V) on this machine: the tests ran on that one alone."; \
+	else \
+	  $(MAKE) --no-print-directory NEWEST="$$python" .venv-newest/.installed-for-tests && \
+	  echo "The quick tests once more, on $$(.venv-newest/bin/python -V) with JAX" \
+	    "$$(.venv-newest/bin/python -c 'from importlib.metadata import version; print(version("jax"))'):" && \
+	  .venv-newest/bin/pytest -m 'not long' $(REAL_DATA_OPTION) $(PYTEST_ARGS); \
+	fi
+
+.venv/.installed: $(FROZEN) | .venv/bin/python
+	@echo "Installing flaxgal into .venv (some minutes, once)"
+	$(BIN)/python $(PIP_INSTALL) .
+	@touch $@
+
+.venv/.installed-for-tests: $(FROZEN) | .venv/bin/python
+	@echo "Installing flaxgal and what its tests need into .venv (some minutes, once)"
+	$(BIN)/python $(PIP_INSTALL) '.[test,dev]'
+	@touch .venv/.installed $@
+
+.venv-newest/.installed-for-tests: $(FROZEN)
+	@echo "Installing flaxgal and what its tests need into .venv-newest (some minutes, once)"
+	@[ -x .venv-newest/bin/python ] || tools/make_venv.sh "$(NEWEST)" .venv-newest
+	.venv-newest/bin/python $(PIP_INSTALL) '.[test]'
+	@touch $@
+
+.venv/bin/python:
+	@tools/make_venv.sh "$(PYTHON)" .venv
+
+# uv resolves for all platforms and all Pythons at once; it is needed for nothing else.
+lock: .venv/.installed-for-tests
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
+	$(BIN)/uv pip compile --quiet --upgrade --universal --all-extras --python-version 3.11 --no-emit-index-url \
+	  --annotation-style line --custom-compile-command 'make lock' --output-file requirements.lock pyproject.toml
+
+clean:
+	rm -rf .venv .venv-newest build dist .pytest_cache .ruff_cache .hypothesis .cache
+	find flaxgal annotate tests benchmarks experiments -name __pycache__ -prune -exec rm -rf {} + 2>/dev/null || true

@@ -1,0 +1,1 @@
+"""From labelled galaxies to the batches that a model trains on."""

@@ -1,0 +1,1 @@
+"""What people say about a galaxy: mask revisions in an append-only store, without JAX."""

@@ -1,0 +1,1 @@
+"""What a mask says about its galaxy: light, geometry, arms; without JAX, whoever made the mask."""

@@ -1,0 +1,1 @@
+"""Mock galaxies with exact truth, rendered in batches on the device."""

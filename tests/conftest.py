@@ -1,0 +1,37 @@
+"""What every test stands on: JAX on two CPU devices, strict about ranks; shapes checked; real galaxies if given."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+# Before JAX is imported, and in the environment, so that the command lines which tests start have them too.
+os.environ.setdefault("JAX_PLATFORMS", "cpu")
+os.environ.setdefault("JAX_NUMPY_RANK_PROMOTION", "raise")
+os.environ["XLA_FLAGS"] = f"--xla_force_host_platform_device_count=2 {os.environ.get('XLA_FLAGS', '')}"
+os.environ.setdefault("MPLBACKEND", "agg")
+
+from jaxtyping import install_import_hook
+
+# The shapes and types in signatures are checked at every call, here and nowhere else.
+install_import_hook(["flaxgal", "napari_flaxgal"], "beartype.beartype")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--real-data",
+        type=Path,
+        metavar="DIR",
+        help="a folder of real galaxies; tests that need one are skipped without",
+    )
+
+
+@pytest.fixture(scope="session")
+def real_data(request: pytest.FixtureRequest) -> Path:
+    """The folder of real galaxies."""
+    folder = request.config.getoption("--real-data")
+    if folder is None:
+        pytest.skip("needs real galaxies: give their folder by --real-data DIR (make test REAL_DATA=DIR)")
+    if not folder.is_dir():
+        pytest.fail(f"--real-data {folder}: no such folder")
+    return folder.resolve()

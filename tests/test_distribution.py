@@ -1,0 +1,45 @@
+"""The files that make the project installable agree with each other."""
+
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+
+import flaxgal
+
+ROOT = Path(__file__).parents[1]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+LOCK = (ROOT / "requirements.lock").read_text()
+
+
+def distribution(requirement: str) -> str:
+    """The name at the start of a requirement, as package indexes normalise it."""
+    return re.sub(r"[-_.]+", "-", re.match(r"[\w.-]+", requirement)[0].lower())
+
+
+PINNED = {distribution(line) for line in LOCK.splitlines() if re.match(r"[\w.-]+==", line)}
+EXTRAS = [requirement for extra in PROJECT["optional-dependencies"].values() for requirement in extra]
+
+
+@pytest.mark.parametrize("requirement", [*PROJECT["dependencies"], *EXTRAS])
+def test_the_lock_pins_every_dependency(requirement):
+    assert distribution(requirement) in PINNED
+
+
+def test_the_lock_has_exact_versions_and_no_address():
+    pins = [line for line in LOCK.splitlines() if line and not line.startswith("#")]
+    assert all(re.match(r"[\w.-]+==[\w.]+(\s|$)", line) for line in pins)
+    assert not re.search(r"://|--|/(home|work|root|tmp|opt)/", LOCK)
+
+
+def test_the_lock_keeps_jax_0_10_for_python_3_11_and_has_a_newer_one_beyond():
+    versions = dict(re.findall(r"^jax==([\d.]+) ; python_full_version (<|>=) '3\.12'", LOCK, re.M))
+    older, newer = (next(version for version, side in versions.items() if side == sign) for sign in ("<", ">="))
+    assert older.startswith("0.10.")
+    assert tuple(map(int, newer.split(".")[:2])) > (0, 10)
+
+
+def test_the_version_is_the_same_everywhere():
+    assert re.search(r"^version: (\S+)$", (ROOT / "CITATION.cff").read_text(), re.M)[1] == flaxgal.__version__
+    assert re.search(r"^## \[([\d.]+)\]", (ROOT / "CHANGELOG.md").read_text(), re.M)[1] == flaxgal.__version__
