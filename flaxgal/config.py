@@ -19,6 +19,7 @@ __all__ = [
     "LossConfig",
     "MockConfig",
     "OptimizerConfig",
+    "PredictConfig",
     "TrainConfig",
     "UNetConfig",
     "from_json",
@@ -38,15 +39,37 @@ class MockConfig:
     """From g, r, i, z, y."""
     pixel_scale_arcsec: float = 0.168
     """HSC's coadds by default."""
-    effective_radius_pixels: tuple[float, float] = (5.0, 16.0)
-    """Half-light radius of the disc, along its major axis."""
-    signal_to_noise: tuple[float, float] = (30.0, 1000.0)
-    """Total S/N of the galaxy in the reddest-but-last band, drawn uniformly in the logarithm."""
-    seeing_fwhm_arcsec: tuple[float, float] = (0.5, 0.9)
+    effective_radius_pixels: tuple[float, float] = (3.5, 20.0)
+    """Half-light radius along the major axis, drawn uniformly in the logarithm."""
+    signal_to_noise: tuple[float, float] = (60.0, 2000.0)
+    """S/N of the light within the half-light ellipse in the last band but one, drawn uniformly in the logarithm."""
+    seeing_fwhm_arcsec: tuple[float, float] = (0.33, 0.9)
     """Full width at half maximum of the Moffat point-spread function."""
+    moffat_beta: tuple[float, float] = (2.5, 4.5)
+    """Exponent of the Moffat function: small means broad wings."""
     max_inclination_deg: float = 75.0
     class_fractions: tuple[float, float, float] = (0.1, 0.1, 0.8)
     """Shares of E, S0 and Sp."""
+    arm_count_fractions: tuple[float, float, float, float] = (0.06, 0.6, 0.18, 0.16)
+    """Shares of spirals with 1, 2, 3 and 4 arms."""
+    pitch_angle_deg: tuple[float, float] = (8.0, 38.0)
+    """Of the arms at their middle radius."""
+    arm_contrast: tuple[float, float] = (0.4, 2.5)
+    """Crest of an arm over the disc below it at the arm's middle radius, before seeing; uniform in the logarithm."""
+    flocculence: tuple[float, float] = (0.0, 1.0)
+    """0: smooth, symmetric, logarithmic arms (grand design); 1: wavy, patchy, unequal ones (flocculent)."""
+    bar_fraction: float = 0.45
+    """Share of discs with a bar."""
+    max_offset_pixels: float = 3.0
+    """Largest distance of the galaxy from the picture's centre, along x and along y."""
+    neighbour_rate: float = 0.35
+    """Chance that each of four possible neighbours (stars and galaxies) is there."""
+    mask_width: float = 1.0
+    """Width of the arm mask, in units of the full width at half maximum of the arm after seeing."""
+    mask_contrast: float = 0.06
+    """Least height of an arm over its surroundings, as a share of the light there, for it to be in the mask."""
+    mask_signal_to_noise: float = 0.7
+    """Least height of an arm over its surroundings, in units of the noise of one pixel (all bands together)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,14 +85,58 @@ class UNetConfig:
     widths: tuple[int, ...] = (16, 32, 64, 128)
     """Channels at each level, finest first; the depth is their number."""
     block: Literal["residual", "plain"] = "residual"
-    """residual: two 3 × 3 convolutions with GroupNorm and a shortcut; plain: the seed's, with neither."""
+    """residual: convolutions after GroupNorm, added to what came in; plain: the seed's two convolutions with ReLU."""
+    blocks: tuple[int, ...] = (0, 1, 1, 2)
+    """Residual blocks at each level, on the way down and again on the way up; one number stands for every level.
+    A plain network has one block at each."""
     dropout: tuple[float, ...] = (0.0, 0.0, 0.0, 0.1)
-    """Dropout rate at each level."""
+    """Dropout rate at each level; one number stands for every level."""
+    initial_probability: float = 0.08
+    """What an untrained network answers on average: near the share of arm pixels, so that training starts calm."""
     dtype: Literal["float32", "bfloat16"] = "float32"
-    """Arithmetic of the convolutions; weights and losses stay float32."""
+    """Arithmetic of the convolutions; weights, normalisation and logits stay float32."""
+
+    def __post_init__(self) -> None:
+        for name, values in (("blocks", self.blocks), ("dropout", self.dropout)):
+            if len(values) not in (1, len(self.widths)):
+                raise ValueError(
+                    f"{name} has {len(values)} values for the {len(self.widths)} levels of widths {self.widths}: "
+                    f"give one a level, or one for all"
+                )
+        if self.block == "plain" and set(self.blocks) != {1}:
+            raise ValueError(f"a plain U-Net has one block a level, blocks is {self.blocks}: give blocks 1")
+        if self.image_size % self.size_multiple:
+            raise ValueError(
+                f"pictures of {self.image_size} pixels cannot be halved {len(self.widths) - 1} times: "
+                f"give an image_size that is a multiple of {self.size_multiple}, or fewer widths"
+            )
+        if not 0.0 < self.initial_probability < 1.0:
+            raise ValueError(f"initial_probability is {self.initial_probability}: give a number between 0 and 1")
+
+    @property
+    def size_multiple(self) -> int:
+        """What the sides of a picture must be multiples of."""
+        return 2 ** (len(self.widths) - 1)
+
+    @property
+    def level_blocks(self) -> tuple[int, ...]:
+        """`blocks` with one number a level."""
+        return self.blocks if len(self.blocks) == len(self.widths) else self.blocks * len(self.widths)
+
+    @property
+    def level_dropout(self) -> tuple[float, ...]:
+        """`dropout` with one rate a level."""
+        return self.dropout if len(self.dropout) == len(self.widths) else self.dropout * len(self.widths)
 
 
-SEED_UNET = UNetConfig(widths=(16, 32, 64, 128, 256), block="plain", dropout=(0.1, 0.1, 0.2, 0.2, 0.3))
+SEED_UNET = UNetConfig(
+    widths=(16, 32, 64, 128, 256),
+    block="plain",
+    blocks=(1,),
+    dropout=(0.1, 0.1, 0.2, 0.2, 0.3),
+    initial_probability=0.5,
+)
+"""The seed's network, for comparison."""
 DEFAULT_UNET = UNetConfig()
 
 
@@ -88,10 +155,21 @@ class AugmentConfig:
     """Factor on the picture, drawn uniformly in the logarithm."""
     gamma: tuple[float, float] = (0.8, 1.25)
     """Power of the picture, drawn uniformly in the logarithm: other people's stretches."""
+    sky: float = 0.02
+    """Largest shift of the sky level, up or down, in units of the picture's full range; below 0 is cut, as in 8 bits."""
     noise: float = 0.03
     """Largest standard deviation of added Gaussian noise, in units of the picture's full range."""
     blur_pixels: float = 0.8
     """Largest standard deviation of a Gaussian blur."""
+
+    def __post_init__(self) -> None:
+        for name in ("zoom", "brightness", "gamma"):
+            low, high = getattr(self, name)
+            if not 0 < low <= high:
+                raise ValueError(f"augment.{name} is ({low}, {high}): give (low, high) with 0 < low <= high")
+        for name in ("shift", "sky", "noise", "blur_pixels"):
+            if not getattr(self, name) >= 0:
+                raise ValueError(f"augment.{name} is {getattr(self, name)}: give 0 (off) or more")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -130,6 +208,19 @@ class DataConfig:
     batch_size: int = 32
     resident_gigabytes: float = 2.0
     """Data sets up to this size live on the device; larger ones stream."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PredictConfig:
+    """How a trained run is applied."""
+
+    threshold: float | None = None
+    """Probability above which a pixel is arm; the run's own when not given."""
+    orientations: int = 1
+    """How many of the picture's eight quarter turns and mirror images are averaged: 1, 2, 4 or 8."""
+    native: bool = False
+    """Run over the input's own pixels instead of a frame of the training size."""
+    batch_size: int = 64
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,0 +1,172 @@
+"""Segment galaxies with a trained run: files, folders, a label store or a dataset snapshot in, arm maps out.
+
+A galaxy is seen exactly as it was in training: the picture made by `survey.display.to_picture`, fitted into a frame of
+the run's image size by `survey.display.fit_frame`; the maps are brought back to the pixels of the input. With `native`
+the network runs over the input's own pixels instead, whatever their number.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Float, UInt8
+
+from flaxgal.checkpoint import Run, load_run
+from flaxgal.config import PredictConfig
+from flaxgal.evaluate import predict_batch
+from flaxgal.inputs import cutouts_from
+from flaxgal.models.unet import UNet, pad_to_multiple
+from flaxgal.survey.atomic import replaced_when_whole
+from flaxgal.survey.cutout import Cutout, Unreadable
+from flaxgal.survey.display import fit_frame, to_picture
+from flaxgal.survey.prediction import Prediction, prediction_path, write_prediction
+
+__all__ = ["Kept", "Predicted", "average_over_orientations", "predict", "predict_cutouts"]
+
+CLAIM = "predictions.json"
+"""The file in a folder of predictions that says which run, with which choices, made all of them."""
+
+
+@dataclass(frozen=True)
+class Predicted:
+    """A galaxy whose maps were written to `path`."""
+
+    object_id: str
+    path: Path
+
+
+@dataclass(frozen=True)
+class Kept:
+    """A galaxy whose maps were in `path` already, from an earlier call."""
+
+    object_id: str
+    path: Path
+
+
+def predict(
+    run_folder: Path, inputs: Sequence[Path], out: Path, *, config: PredictConfig | None = None
+) -> Iterator[Predicted | Kept | Unreadable]:
+    """Write the arm maps of every galaxy of `inputs` to `out`, a file each, and say what became of each galaxy.
+
+    A galaxy whose file is there already is kept as it is, so the same call goes on where it was stopped. One that
+    cannot be read, or has other bands than the run was trained on, comes as `Unreadable`, and the rest goes on.
+
+    Raises
+    ------
+    ValueError
+        If the run has no checkpoint, or `out` holds predictions of another run or made with other choices.
+    """
+    run = load_run(run_folder)
+    config = _settled(config or PredictConfig(), run)
+    _claim(out, run, config)
+
+    def remaining() -> Iterator[Cutout | Unreadable | Kept]:
+        for item in cutouts_from(inputs):
+            path = None if isinstance(item, Unreadable) else prediction_path(item.object_id, out)
+            yield Kept(item.object_id, path) if path is not None and path.exists() else item
+
+    for item in predict_cutouts(run, remaining(), config=config):
+        yield Predicted(item.object_id, write_prediction(item, out)) if isinstance(item, Prediction) else item
+
+
+def predict_cutouts(
+    run: Run, cutouts: Iterable[Cutout | Unreadable | Kept], *, config: PredictConfig | None = None
+) -> Iterator[Prediction | Unreadable | Kept]:
+    """The prediction for every cutout, batched by picture size; anything else passes through."""
+    config = _settled(config or PredictConfig(), run)
+    waiting: dict[tuple[int, ...], list[_Framed]] = {}
+    for item in cutouts:
+        if not isinstance(item, Cutout):
+            yield item
+            continue
+        try:
+            framed = _frame(item, run, config)
+        except ValueError as error:
+            yield Unreadable(Path(item.object_id), str(error))
+            continue
+        group = waiting.setdefault(framed.picture.shape, [])
+        group.append(framed)
+        if len(group) == config.batch_size:
+            yield from _run_batch(run, waiting.pop(framed.picture.shape), config)
+    for group in waiting.values():
+        yield from _run_batch(run, group, config)
+
+
+def average_over_orientations(
+    model: UNet, image: Float[np.ndarray, "n y x band"], number: int
+) -> Float[np.ndarray, "n y x class"]:
+    """Mean probability over the first `number` of the picture's eight quarter turns and mirror images, turned back."""
+    total = None
+    for turn in range(number):
+        mirrored = image[:, :, ::-1] if turn % 2 else image
+        turned = np.rot90(mirrored, turn // 2, axes=(1, 2))
+        maps = np.rot90(np.asarray(predict_batch(model, jnp.asarray(turned))), -(turn // 2), axes=(1, 2))
+        maps = maps[:, :, ::-1] if turn % 2 else maps
+        total = maps if total is None else total + maps
+    assert total is not None
+    return total / number
+
+
+@dataclass(frozen=True)
+class _Framed:
+    """One galaxy as the network sees it, and how to bring its maps back to the galaxy's own pixels."""
+
+    cutout: Cutout
+    picture: UInt8[np.ndarray, "y x band"]
+    to_native: Callable[[Float[np.ndarray, "y x class"]], Float[np.ndarray, "height width class"]]
+
+
+def _frame(cutout: Cutout, run: Run, config: PredictConfig) -> _Framed:
+    picture = to_picture(cutout, run.config.model.bands)
+    if not config.native:
+        framed, frame = fit_frame(picture, run.config.model.image_size)
+        return _Framed(cutout, framed, frame.to_native)
+    height, width = picture.shape[:2]
+    padded = pad_to_multiple(picture, 2 ** (len(run.config.model.widths) - 1))
+    return _Framed(cutout, padded, lambda maps: maps[:height, :width])
+
+
+def _run_batch(run: Run, group: list[_Framed], config: PredictConfig) -> Iterator[Prediction]:
+    """Predictions for galaxies of one picture size; a short batch is filled up, so that nothing is compiled again."""
+    pictures = np.stack([framed.picture for framed in group]).astype(np.float32) / 255
+    short = config.batch_size - len(group)
+    pictures = np.pad(pictures, ((0, short), (0, 0), (0, 0), (0, 0)))
+    maps = average_over_orientations(run.model, pictures, config.orientations)
+    for framed, probability in zip(group, maps, strict=False):
+        yield Prediction(
+            object_id=framed.cutout.object_id,
+            survey=framed.cutout.survey,
+            probability=np.moveaxis(framed.to_native(probability), -1, 0).astype(np.float32),
+            classes=run.config.model.classes,
+            threshold=float(config.threshold if config.threshold is not None else run.config.threshold),
+            run=run.name,
+            wcs=framed.cutout.wcs,
+        )
+
+
+def _settled(config: PredictConfig, run: Run) -> PredictConfig:
+    """`config` with the run's own threshold where none was given."""
+    from dataclasses import replace
+
+    if config.orientations not in (1, 2, 4, 8):
+        raise ValueError(f"{config.orientations} orientations asked for; choose 1, 2, 4 or 8")
+    return config if config.threshold is not None else replace(config, threshold=run.config.threshold)
+
+
+def _claim(out: Path, run: Run, config: PredictConfig) -> None:
+    """Mark `out` as the predictions of this run with these choices, or refuse a folder that holds others."""
+    choices = {"run": run.name, "step": run.step, **asdict(config)}
+    choices.pop("batch_size")
+    path = out / CLAIM
+    if path.exists():
+        held = json.loads(path.read_text())
+        if held != choices:
+            raise ValueError(f"{out}: holds predictions made with {held}, but {choices} is asked for; choose another --out")
+        return
+    with replaced_when_whole(path) as temporary:
+        temporary.write_text(json.dumps(choices, indent=2) + "\n")
