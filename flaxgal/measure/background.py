@@ -1,0 +1,120 @@
+"""The level of the local sky, and how well it is known.
+
+A frame of 64 × 64 pixels is often filled by its galaxy, and the darkest corner is still galaxy. The sky is therefore
+what remains when an exponential disc is taken out of the outer light profile (Freeman 1970, ApJ 160, 811), with
+the disc's scale length averaged over all values the profile allows. Where the galaxy is small that is the plain mean of
+the sky; where it fills the frame the error says how little is known.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Bool, Float
+
+from flaxgal.measure.geometry import Profile
+
+__all__ = ["BAD_PLANES", "Sky", "border_sky", "fit_sky", "pixel_noise", "usable_pixels"]
+
+BAD_PLANES = ("BAD", "NO_DATA", "EDGE", "UNMASKEDNAN", "SAT")
+"""Mask planes whose pixels carry no light to be trusted. CR and INTRP pixels were interpolated and stay."""
+
+BORDER_SHARE = 0.1
+SCALES = 14
+
+
+@dataclass(frozen=True)
+class Sky:
+    """The sky of one band, per pixel, in the image's unit."""
+
+    level: float
+    error: float
+    """Standard error of the level, with what the galaxy's own outskirts leave undecided."""
+
+
+def usable_pixels(
+    flux: Float[np.ndarray, "band y x"], mask_planes: dict[str, np.ndarray] | object
+) -> Bool[np.ndarray, "band y x"]:
+    """True where a pixel has a number and no plane of `BAD_PLANES` speaks against it."""
+    usable = np.isfinite(flux)
+    for name in BAD_PLANES:
+        if name in mask_planes:
+            usable &= ~mask_planes[name]
+    return usable
+
+
+def pixel_noise(image: Float[np.ndarray, "y x"], usable: Bool[np.ndarray, "y x"]) -> float:
+    """Standard deviation of the noise of one pixel, from differences of neighbours (robust; blind to gradients).
+
+    0 for an image without noise, NaN for one without two usable pixels side by side.
+    """
+    pairs = usable[:, 1:] & usable[:, :-1]
+    steps = np.abs(image[:, 1:] - image[:, :-1])[pairs]
+    if steps.size == 0:
+        return float("nan")
+    return float(np.median(steps) / (0.6744897501960817 * np.sqrt(2.0)))
+
+
+def border_sky(image: Float[np.ndarray, "y x"], usable: Bool[np.ndarray, "y x"]) -> float:
+    """A first guess at the sky: the sigma-clipped median of a frame's border, tilted to its fainter side.
+
+    NaN when the border has no usable pixel.
+    """
+    width = max(2, round(BORDER_SHARE * min(image.shape)))
+    border = np.ones(image.shape, bool)
+    border[width:-width, width:-width] = False
+    values = np.sort(image[border & usable])
+    for _ in range(5):
+        if values.size == 0:
+            return float("nan")
+        middle = values[values.size // 2]
+        # Sources only ever add light, so the width is taken from the faint half.
+        spread = 1.4826 * np.median(middle - values[: values.size // 2 + 1])
+        kept = values[np.abs(values - middle) <= 3.0 * spread]
+        if kept.size == values.size or spread == 0:
+            break
+        values = kept
+    return float(np.median(values))
+
+
+def fit_sky(profile: Profile, half_light_radius: float) -> Sky:
+    """The constant under the outer light profile of a galaxy, which itself is taken to fall off exponentially.
+
+    For each of a range of scale lengths h the model s + a·exp(−r / h) with a ≥ 0 is fitted to the rings beyond the
+    half-light radius by weighted least squares; the sky is the mean of s over h, weighted by likelihood, and
+    its error holds both the errors of the fits and their disagreement.
+    """
+    radius = np.arange(profile.mean.size, dtype=float)
+    used = (profile.pixels >= 4) & np.isfinite(profile.mean) & (radius >= 1.2 * half_light_radius)
+    if used.sum() < 4:
+        used = (profile.pixels >= 4) & np.isfinite(profile.mean)
+    if used.sum() < 2:
+        return Sky(float("nan"), float("nan"))
+    mean, pixels, radius = profile.mean[used], profile.pixels[used], radius[used]
+    floor = np.median(profile.scatter[used])
+    error = np.maximum(profile.scatter[used], max(floor, 1e-12 * np.abs(mean).max(), 1e-30)) / np.sqrt(pixels)
+    scales = half_light_radius * np.geomspace(0.35, 1.5, SCALES)
+    fits = np.array([_constant_and_disc(radius, mean, error, scale) for scale in scales])
+    level, variance, chi_square = fits.T
+    share = np.exp(-0.5 * (chi_square - chi_square.min()))
+    share /= share.sum()
+    best = float(share @ level)
+    return Sky(best, float(np.sqrt(share @ (variance + np.square(level - best)))))
+
+
+def _constant_and_disc(
+    radius: np.ndarray, mean: np.ndarray, error: np.ndarray, scale: float
+) -> tuple[float, float, float]:
+    """(constant, its variance, chi-square) of the best s + a·exp(−r / scale), a ≥ 0."""
+    weight = 1.0 / np.square(error)
+    disc = np.exp(-(radius - radius[0]) / scale)
+    s0, s1, s2 = weight.sum(), (weight * disc).sum(), (weight * disc * disc).sum()
+    y0, y1 = (weight * mean).sum(), (weight * disc * mean).sum()
+    determinant = s0 * s2 - s1 * s1
+    amplitude = (s0 * y1 - s1 * y0) / determinant if determinant > 1e-12 * s0 * s2 else -1.0
+    if amplitude <= 0:
+        level, variance, amplitude = y0 / s0, 1.0 / s0, 0.0
+    else:
+        level, variance = (y0 - amplitude * s1) / s0, s2 / determinant
+    return level, variance, float((weight * np.square(mean - level - amplitude * disc)).sum())

@@ -1,0 +1,56 @@
+"""What may be wrong with a measurement, as named bits, so that no number looks better than it is."""
+
+from __future__ import annotations
+
+from enum import IntFlag
+
+__all__ = ["FLAG_MEANINGS", "Flag", "flag_names"]
+
+
+class Flag(IntFlag):
+    """Bits of the catalogue's column `flags`. Values are fixed for ever; new flags get new bits."""
+
+    NO_VARIANCE = 1
+    NO_ARMS = 2
+    MASK_EVERYTHING = 4
+    MASK_TOUCHES_EDGE = 8
+    MASK_OUTSIDE_GALAXY = 16
+    SATURATED = 32
+    MISSING_PIXELS = 64
+    MISSING_BAND = 128
+    PICTURE = 256
+    SKY_UNCERTAIN = 512
+    NO_GALAXY = 1024
+    FAINT = 2048
+    NEGATIVE_LIGHT = 4096
+    OFF_CENTRE = 8192
+    CUT_BY_EDGE = 16384
+    CROWDED = 32768
+    TINY_MASK = 65536
+
+
+FLAG_MEANINGS = {
+    Flag.NO_VARIANCE: "a band has no variance: its errors are left empty",
+    Flag.NO_ARMS: "the arm mask is empty: the ratio is 0 by definition",
+    Flag.MASK_EVERYTHING: "the arm mask covers nearly all of the galaxy: the ratio says nothing",
+    Flag.MASK_TOUCHES_EDGE: "the arm mask touches the edge of the image: arms may go on outside",
+    Flag.MASK_OUTSIDE_GALAXY: "more than a tenth of the arm mask lies outside the galaxy's aperture and is not counted",
+    Flag.SATURATED: "saturated pixels in the galaxy: their light is a guess",
+    Flag.MISSING_PIXELS: "more than 2 % of the galaxy's aperture has no data in a band and was filled in",
+    Flag.MISSING_BAND: "a band has no data at all",
+    Flag.PICTURE: "an 8-bit picture: no linear flux, only the gamma-2.2 estimate",
+    Flag.SKY_UNCERTAIN: "the sky's error alone makes the total light uncertain by more than 5 % in a band",
+    Flag.NO_GALAXY: "no source was found near the centre of the image: nothing is measured",
+    Flag.FAINT: "total light below 10 times its error in a band",
+    Flag.NEGATIVE_LIGHT: "total light of a band is zero or negative: the band has no ratio",
+    Flag.OFF_CENTRE: "the galaxy's centre is more than a quarter of the image's side from the image's centre",
+    Flag.CUT_BY_EDGE: "the galaxy reaches the edge of the image: only the light inside the image is counted",
+    Flag.CROWDED: "other objects cover more than a quarter of the galaxy's aperture",
+    Flag.TINY_MASK: "the arm mask has fewer than 5 pixels",
+}
+"""One sentence for each flag; kept in the catalogue's metadata."""
+
+
+def flag_names(flags: int) -> str:
+    """The names of the bits that are set, in lower case, joined by spaces; empty when all is well."""
+    return " ".join(flag.name.lower() for flag in Flag if flags & flag)

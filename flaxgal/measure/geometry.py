@@ -1,0 +1,126 @@
+"""Where a galaxy is and how it is shaped: centre, axis ratio, position angle, radii, from moments of its light."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Bool, Float
+
+__all__ = [
+    "Ellipse",
+    "Profile",
+    "elliptical_radius",
+    "half_light_radius",
+    "moment_ellipse",
+    "petrosian_radius",
+    "radial_profile",
+    "ring_area",
+]
+
+LEAST_AXIS_RATIO = 0.15
+PETROSIAN_ETA = 0.2
+"""Local over mean surface brightness at the Petrosian radius (Blanton et al. 2001, AJ 121, 2358, eq. 2)."""
+
+
+@dataclass(frozen=True)
+class Ellipse:
+    """A galaxy's outline on the pixel grid."""
+
+    centre: tuple[float, float]
+    """(y, x) in pixels; the first pixel's centre is (0, 0)."""
+    axis_ratio: float
+    """Minor over major axis."""
+    position_angle_deg: float
+    """Of the major axis, from +x towards +y on the pixel grid, in [0, 180)."""
+
+
+def moment_ellipse(
+    light: Float[np.ndarray, "y x"], member: Bool[np.ndarray, "y x"], peak: tuple[float, float]
+) -> Ellipse:
+    """The ellipse with the second moments of the galaxy's light about its brightest point.
+
+    Light below zero counts as none.
+    """
+    y, x = np.nonzero(member)
+    weight = np.maximum(light[y, x], 0.0)
+    total = weight.sum()
+    dy, dx = y - peak[0], x - peak[1]
+    if total <= 0:
+        return Ellipse(peak, 1.0, 0.0)
+    # 1/12 is the variance of a pixel of width 1: it keeps one bright pixel round instead of infinitely thin.
+    xx, yy, xy = (float((weight * product).sum() / total) for product in (dx * dx, dy * dy, dx * dy))
+    spread = np.array([[xx + 1 / 12, xy], [xy, yy + 1 / 12]])
+    (small, large), axes = np.linalg.eigh(spread)
+    angle = np.degrees(np.arctan2(axes[1, 1], axes[0, 1])) % 180.0
+    return Ellipse(peak, float(np.clip(np.sqrt(small / large), LEAST_AXIS_RATIO, 1.0)), float(angle))
+
+
+def elliptical_radius(ellipse: Ellipse, shape: tuple[int, int]) -> Float[np.ndarray, "y x"]:
+    """For each pixel the major semi-axis, in pixels, of the ellipse through it."""
+    y, x = np.indices(shape, dtype=float)
+    dy, dx = y - ellipse.centre[0], x - ellipse.centre[1]
+    angle = np.radians(ellipse.position_angle_deg)
+    along = dx * np.cos(angle) + dy * np.sin(angle)
+    across = dy * np.cos(angle) - dx * np.sin(angle)
+    return np.hypot(along, across / ellipse.axis_ratio)
+
+
+@dataclass(frozen=True, eq=False)
+class Profile:
+    """Mean light on elliptical rings one pixel wide; ring k is centred on semi-major axis k."""
+
+    mean: Float[np.ndarray, " ring"]
+    """NaN on rings without a good pixel."""
+    scatter: Float[np.ndarray, " ring"]
+    """Standard deviation of single pixels on the ring."""
+    pixels: Float[np.ndarray, " ring"]
+    """Number of good pixels."""
+
+
+def radial_profile(
+    image: Float[np.ndarray, "y x"], ring: np.ndarray, good: Bool[np.ndarray, "y x"], rings: int
+) -> Profile:
+    """The mean and scatter of the good pixels of an image on each of `rings` rings.
+
+    `ring` holds the ring number of each pixel: the elliptical radius, rounded.
+    """
+    number = ring[good]
+    value = image[good].astype(float)
+    pixels = np.bincount(number, minlength=rings).astype(float)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        mean = np.bincount(number, weights=value, minlength=rings) / pixels
+        square = np.bincount(number, weights=np.square(value - mean[number]), minlength=rings)
+        scatter = np.sqrt(square / np.maximum(pixels - 1, 1))
+    return Profile(mean, scatter, pixels)
+
+
+def ring_area(rings: int, axis_ratio: float) -> Float[np.ndarray, " ring"]:
+    """Pixels on each whole ring, inside the frame or not."""
+    outer = np.square(np.arange(rings) + 0.5)
+    return np.pi * axis_ratio * np.diff(outer, prepend=0.0)
+
+
+def half_light_radius(profile: Profile, axis_ratio: float) -> float:
+    """Semi-major axis that holds half of the light of a profile as far as the profile goes; at least one pixel."""
+    light = np.cumsum(np.nan_to_num(profile.mean) * ring_area(profile.mean.size, axis_ratio))
+    top = light.max()
+    if top <= 0:
+        return 1.0
+    return float(max(1.0, np.argmax(light >= 0.5 * top)))
+
+
+def petrosian_radius(profile: Profile, axis_ratio: float) -> float:
+    """Semi-major axis where the light on the ring is a fifth of the mean light within it; NaN where that never comes."""
+    area = ring_area(profile.mean.size, axis_ratio)
+    mean = np.nan_to_num(profile.mean)
+    inside = np.cumsum(mean * area) / np.cumsum(area)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        eta = mean / inside
+    below = np.flatnonzero((eta < PETROSIAN_ETA) & (inside > 0) & (np.arange(mean.size) >= 2))
+    if below.size == 0:
+        return float("nan")
+    outer = int(below[0])
+    before, after = eta[outer - 1], eta[outer]
+    step = (before - PETROSIAN_ETA) / (before - after) if before > after else 1.0
+    return float(outer - 1 + np.clip(step, 0.0, 1.0))
