@@ -265,8 +265,8 @@ def _measure_band(
 def _filled(light: np.ndarray, aperture: Aperture, good: np.ndarray, rings: int) -> tuple[np.ndarray, np.ndarray]:
     """The image with the galaxy's own mean light where it cannot be seen, and the variance of such a guess.
 
-    A hidden arm pixel gets the mean of the arm pixels on its ring, any other pixel that of the others on its ring; where
-    a ring has fewer than three of its kind, the mean of the whole ring; where it has nothing, what the rings
+    A hidden arm pixel gets the mean of the arm pixels on its ring, any other pixel that of the others on its ring;
+    where a ring has fewer than three of its kind, the mean of the whole ring; where it has nothing, what the rings
     around it suggest.
     """
     every = radial_profile(light, aperture.ring, good, rings)

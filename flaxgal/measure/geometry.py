@@ -111,16 +111,21 @@ def half_light_radius(profile: Profile, axis_ratio: float) -> float:
 
 
 def petrosian_radius(profile: Profile, axis_ratio: float) -> float:
-    """Semi-major axis where the light on the ring is a fifth of the mean light within it; NaN where that never comes."""
+    """The outermost semi-major axis where light on the ring sinks below a fifth of the mean light within it.
+
+    Outermost, as a bright bulge on a faint disc crosses that line twice. Rings whose light is not above three times
+    its own error do not count. NaN where the light never sinks so far within the frame, or there is none.
+    """
     area = ring_area(profile.mean.size, axis_ratio)
     mean = np.nan_to_num(profile.mean)
     inside = np.cumsum(mean * area) / np.cumsum(area)
     with np.errstate(invalid="ignore", divide="ignore"):
-        eta = mean / inside
-    below = np.flatnonzero((eta < PETROSIAN_ETA) & (inside > 0) & (np.arange(mean.size) >= 2))
-    if below.size == 0:
+        eta = np.where(inside > 0, mean / inside, 0.0)
+        bright = (eta >= PETROSIAN_ETA) & (mean > 3.0 * profile.scatter / np.sqrt(profile.pixels))
+    bright[0] |= inside[0] > 0
+    last = np.flatnonzero(bright)
+    if last.size == 0 or last[-1] == mean.size - 1:
         return float("nan")
-    outer = int(below[0])
-    before, after = eta[outer - 1], eta[outer]
+    before, after = eta[last[-1]], eta[last[-1] + 1]
     step = (before - PETROSIAN_ETA) / (before - after) if before > after else 1.0
-    return float(outer - 1 + np.clip(step, 0.0, 1.0))
+    return float(max(2.0, last[-1] + np.clip(step, 0.0, 1.0)))

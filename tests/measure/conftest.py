@@ -58,9 +58,8 @@ def draw_spiral(
     bulge = np.exp(-0.5 * np.square(radius / (0.25 * scale_length)))
     bulge *= bulge_share / (1 - bulge_share) * (disc.sum() + arms.sum()) / bulge.sum()
     blur = lambda image: ndimage.gaussian_filter(image, 1.5, mode="constant")  # noqa: E731
-    galaxy = np.stack(
-        [blur(disc * d + arms * a + bulge * b) for d, a, b in ((0.6, 0.9, 0.3), (1, 1, 0.8), (1.3, 1.1, 1.3))]
-    )
+    mixes = ((0.6, 0.9, 0.3), (1.0, 1.0, 0.8), (1.3, 1.1, 1.3))
+    galaxy = np.stack([blur(disc * d + arms * a + bulge * b) for d, a, b in mixes])
     galaxy = galaxy[: len(bands)] * 1000.0
     other = np.zeros_like(galaxy)
     for number in range(neighbours + stars):
