@@ -1,1 +1,1 @@
-"""Mock galaxies with exact truth, rendered in batches on the device."""
+"""Mock galaxies with exact truth about their arms, rendered in batches on the device by JAX."""
