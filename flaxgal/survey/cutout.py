@@ -23,13 +23,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
-from jaxtyping import Bool, Float32
-
-if TYPE_CHECKING:
-    from astropy.wcs import WCS
 
 __all__ = ["UNITS", "Cutout", "Unreadable", "find_cutouts", "read_cutout", "read_cutouts", "write_cutout"]
 
@@ -49,16 +45,16 @@ class Cutout:
         The galaxy's name in its survey. Text: 64-bit ids lose digits as floats. It becomes part of file names, so it
         holds no slash, backslash or unprintable character.
     flux
-        (band, y, x), in `unit` per pixel. NaN: no data.
+        (band, y, x) float32, in `unit` per pixel; other number types are converted. NaN: no data.
     bands
         One name a plane of `flux`, all different, in its order.
     unit
         One of `UNITS`.
     variance
-        (band, y, x), in `unit` squared, or None when unknown.
+        (band, y, x) float32, in `unit` squared, or None when unknown.
     mask_planes
-        Name to (band, y, x); True means that the plane's condition (SAT, CR, ...) holds at the pixel. Names are upper
-        case letters, digits and underscores, as in HSC's `MP_*` cards.
+        Name to (band, y, x) bool; True means that the plane's condition (SAT, CR, ...) holds at the pixel. Names are
+        upper case letters, digits and underscores, as in HSC's `MP_*` cards.
     wcs
         Celestial coordinates of the pixels, or None.
     pixel_scale_arcsec
@@ -77,11 +73,11 @@ class Cutout:
     """
 
     object_id: str
-    flux: Float32[np.ndarray, "band y x"]
+    flux: np.ndarray
     bands: tuple[str, ...]
     unit: str
-    variance: Float32[np.ndarray, "band y x"] | None = None
-    mask_planes: Mapping[str, Bool[np.ndarray, "band y x"]] = field(default_factory=dict)
+    variance: np.ndarray | None = None
+    mask_planes: Mapping[str, np.ndarray] = field(default_factory=dict)
     wcs: Any = None
     pixel_scale_arcsec: float | None = None
     psf: Mapping[str, np.ndarray] = field(default_factory=dict)
@@ -255,14 +251,14 @@ def read_cutouts(inputs: Sequence[PathLike] | PathLike, **overrides: Any) -> Ite
     return reading.read_many(inputs, **overrides)
 
 
-def wcs_pixel_scale_arcsec(wcs: "WCS") -> float:
+def wcs_pixel_scale_arcsec(wcs: Any) -> float:
     """Side of a square pixel of the same area as the WCS's pixels at its reference point, in arcsec."""
     from astropy.wcs.utils import proj_plane_pixel_area
 
     return float(math.sqrt(proj_plane_pixel_area(wcs.celestial)) * 3600)
 
 
-def wcs_centre_deg(wcs: "WCS", image_shape: tuple[int, int]) -> tuple[float, float]:
+def wcs_centre_deg(wcs: Any, image_shape: tuple[int, int]) -> tuple[float, float]:
     """Right ascension and declination, in degrees, of the middle of a frame (y, x)."""
     y, x = image_shape
     ra, dec = wcs.celestial.wcs_pix2world((x - 1) / 2, (y - 1) / 2, 0)

@@ -12,17 +12,15 @@ Text that is not ASCII is kept as Python's unicode escapes; a float card has as 
 import math
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+from astropy.io import fits
+from astropy.wcs import WCS
 
 from flaxgal.survey.atomic import replaced_when_whole
 from flaxgal.survey.cutout import Cutout
 from flaxgal.survey.masks import PLANES_AN_HDU, bits_of, planes_of
-
-if TYPE_CHECKING:
-    from astropy.io import fits
-    from astropy.wcs import WCS
 
 __all__ = ["is_flaxgal", "read", "to_hdus", "write"]
 
@@ -32,16 +30,14 @@ FORMAT_VERSION = 1
 def write(cutout: Cutout, path: Path) -> None:
     """Write the cutout, atomically."""
     hdus = to_hdus(cutout)
-    with replaced_when_whole(path) as temporary, open(temporary, "wb") as stream:
+    with replaced_when_whole(path) as temporary, temporary.open("wb") as stream:
         hdus.writeto(stream)
         stream.flush()
         os.fsync(stream.fileno())
 
 
-def to_hdus(cutout: Cutout) -> "fits.HDUList":
+def to_hdus(cutout: Cutout) -> fits.HDUList:
     """The cutout as FITS HDUs in memory."""
-    from astropy.io import fits
-
     primary = fits.PrimaryHDU()
     _put(primary.header, "FLAXGAL", FORMAT_VERSION, "version of flaxgal's cutout file")
     _put(primary.header, "OBJECT", cutout.object_id, "galaxy")
@@ -71,17 +67,18 @@ def to_hdus(cutout: Cutout) -> "fits.HDUList":
     return fits.HDUList(hdus)
 
 
-def is_flaxgal(hdus: "fits.HDUList") -> bool:
+def is_flaxgal(hdus: fits.HDUList) -> bool:
     """Whether an open FITS file is a cutout that `write` made."""
     return "FLAXGAL" in hdus[0].header and len(hdus) > 1 and hdus[1].name == "IMAGE"
 
 
-def read(hdus: "fits.HDUList", name: str, overrides: dict[str, Any]) -> Cutout:
+def read(hdus: fits.HDUList, name: str, overrides: dict[str, Any]) -> Cutout:
     """The cutout in an open file; `name` of the file is for error messages."""
     header = hdus[0].header
     if header["FLAXGAL"] != FORMAT_VERSION:
         raise ValueError(
-            f"{name}: a flaxgal cutout of format {header['FLAXGAL']}, this version reads {FORMAT_VERSION}; update flaxgal"
+            f"{name}: a flaxgal cutout of format {header['FLAXGAL']}, but this version reads {FORMAT_VERSION}; "
+            f"update flaxgal"
         )
     found: dict[str, Any] = {
         "object_id": _text(header["OBJECT"]),
@@ -110,10 +107,8 @@ def read(hdus: "fits.HDUList", name: str, overrides: dict[str, Any]) -> Cutout:
     )
 
 
-def wcs_header(wcs: "WCS | None") -> "fits.Header":
+def wcs_header(wcs: WCS | None) -> fits.Header:
     """FITS cards of a WCS, every number exact (astropy's own `to_header` rounds to 15 digits)."""
-    from astropy.io import fits
-
     if wcs is None:
         return fits.Header()
     celestial = wcs.celestial
@@ -136,7 +131,7 @@ def wcs_header(wcs: "WCS | None") -> "fits.Header":
     return header
 
 
-def _sip_numbers(wcs: "WCS") -> dict[str, float]:
+def _sip_numbers(wcs: WCS) -> dict[str, float]:
     """Coefficients of a SIP distortion (Shupe et al. 2005) by FITS keyword."""
     if wcs.sip is None:
         return {}
@@ -151,16 +146,12 @@ def _sip_numbers(wcs: "WCS") -> dict[str, float]:
     return numbers
 
 
-def _wcs(header: "fits.Header") -> "WCS | None":
-    from astropy.wcs import WCS
-
+def _wcs(header: fits.Header) -> WCS | None:
     return WCS(header, naxis=2) if "CTYPE1" in header else None
 
 
-def _put(header: "fits.Header", key: str, value: Any, comment: str = "") -> None:
+def _put(header: fits.Header, key: str, value: Any, comment: str = "") -> None:
     """Set a card so that the value survives exactly; None leaves the card out."""
-    from astropy.io import fits
-
     if value is None:
         return
     if isinstance(value, str):

@@ -1,13 +1,10 @@
 """Mask planes as bits of an integer image, and the `MP_*` header cards that say which bit is which."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
+from astropy.io import fits
 from jaxtyping import Bool, Int32, Integer
-
-if TYPE_CHECKING:
-    from astropy.io import fits
 
 __all__ = ["PLANES_AN_HDU", "bits_of", "planes_of"]
 
@@ -25,7 +22,7 @@ def bits_of(planes: Sequence[Bool[np.ndarray, "..."]]) -> Int32[np.ndarray, "...
     return bits
 
 
-def planes_of(bits: Integer[np.ndarray, "..."], header: "fits.Header") -> dict[str, Bool[np.ndarray, "..."]]:
+def planes_of(bits: Integer[np.ndarray, "..."], header: fits.Header) -> dict[str, Bool[np.ndarray, "..."]]:
     """Each plane named by an `MP_<name>` card of the header, True where its bit is set, in the order of the bits.
 
     Bit numbers differ between files of one survey, so only the file's own header is believed.
