@@ -70,6 +70,8 @@ class MockConfig:
     """Least height of an arm over its surroundings, as a share of the light there, for it to be in the mask."""
     mask_signal_to_noise: float = 0.7
     """Least height of an arm over its surroundings, in units of the noise of one pixel (all bands together)."""
+    mask_pixels: int = 24
+    """An arm mask with fewer pixels than this is empty: nobody would draw it."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,0 +1,150 @@
+"""A U-Net (Ronneberger, Fischer & Brox 2015): pictures of galaxies in, a map of logits for each class out."""
+
+import math
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+from jaxtyping import Array, Float
+
+from flaxgal.config import UNetConfig
+from flaxgal.models.blocks import Convolution, GroupNorm, PlainDown, PlainUp, ResidualDown, ResidualUp
+
+__all__ = ["UNet", "crop", "pad_to_multiple", "parameter_count"]
+
+
+class UNet(nnx.Module):
+    """Where the arms are in each picture, as logits: `jax.nn.sigmoid` makes probabilities of them.
+
+    The module is a pytree of float32 weights and nothing else, so that `jax.jit`, `jax.grad` and
+    `optax.apply_updates` work on it directly.
+
+    Parameters
+    ----------
+    config : UNetConfig
+        Shape and arithmetic of the network.
+    rngs : flax.nnx.Rngs
+        Source of the initial weights, `nnx.Rngs(params=seed)`; not kept.
+    """
+
+    def __init__(self, config: UNetConfig, rngs: nnx.Rngs):
+        self.config = config
+        widths, rates, blocks = config.widths, config.level_dropout, config.level_blocks
+        inputs = (len(config.bands), *widths[:-1])
+        coarsest = len(widths) - 1
+        if config.block == "plain":
+            down = [
+                PlainDown(inputs[level], widths[level], finest=level == 0, rate=rates[level], rngs=rngs)
+                for level in range(len(widths))
+            ]
+            up = [
+                PlainUp(widths[level + 1], widths[level], rate=rates[level], rngs=rngs)
+                for level in reversed(range(coarsest))
+            ]
+        else:
+            down = [
+                ResidualDown(
+                    inputs[level],
+                    widths[level],
+                    finest=level == 0,
+                    blocks=blocks[level],
+                    rate=rates[level],
+                    rngs=rngs,
+                )
+                for level in range(len(widths))
+            ]
+            up = [
+                ResidualUp(widths[level + 1], widths[level], blocks=blocks[level], rate=rates[level], rngs=rngs)
+                for level in reversed(range(coarsest))
+            ]
+        self.down, self.up = nnx.List(down), nnx.List(up)
+        self.head = _Head(config, rngs)
+
+    def __call__(
+        self, image: Float[Array, "n y x band"], *, key: jax.Array | None = None
+    ) -> Float[Array, "n y x class"]:
+        """Logits of each class at each pixel, float32.
+
+        Parameters
+        ----------
+        image : array, (n, y, x, band)
+            Pictures in 0..1; y and x are multiples of `config.size_multiple` (`pad_to_multiple` makes them so).
+        key : jax.Array, optional
+            Random key for dropout, while training; without it the network is deterministic.
+
+        Raises
+        ------
+        ValueError
+            If the bands are not those of the config in number, or a side is not such a multiple.
+        """
+        self._check(image.shape)
+        keys = _endless(key)
+        image = image.astype(self.config.dtype)
+        levels = []
+        for down in self.down:
+            image = down(image, key=next(keys))
+            levels.append(image)
+        image = levels.pop()
+        for up in self.up:
+            image = up(image, levels.pop(), key=next(keys))
+        return self.head(image)
+
+    def _check(self, shape: tuple[int, ...]) -> None:
+        """Raises ValueError for pictures this network cannot take."""
+        _, y, x, band = shape
+        multiple = self.config.size_multiple
+        if band != len(self.config.bands):
+            raise ValueError(
+                f"the network was made for {len(self.config.bands)} band(s) ({' '.join(self.config.bands)}), the "
+                f"pictures have {band}: choose those bands when the pictures are made, or another network"
+            )
+        if y % multiple or x % multiple:
+            raise ValueError(
+                f"pictures of {y} × {x} pixels cannot be halved {len(self.config.widths) - 1} times: the sides must be "
+                f"multiples of {multiple}; pad them with flaxgal.models.unet.pad_to_multiple"
+            )
+
+
+class _Head(nnx.Module):
+    """The last layer: features to logits, in float32, starting out at `config.initial_probability` everywhere."""
+
+    def __init__(self, config: UNetConfig, rngs: nnx.Rngs):
+        plain, width = config.block == "plain", config.widths[0]
+        self.norm = None if plain else GroupNorm(width)
+        self.convolution = Convolution(
+            width,
+            len(config.classes),
+            size=1 if plain else 3,
+            init=nnx.initializers.lecun_normal(),
+            rngs=rngs,
+        )
+        odds = config.initial_probability / (1.0 - config.initial_probability)
+        self.convolution.bias[...] += math.log(odds)
+
+    def __call__(self, image: Float[Array, "n y x channel"]) -> Float[Array, "n y x class"]:
+        image = image.astype(jnp.float32)
+        return self.convolution(image if self.norm is None else jax.nn.relu(self.norm(image)))
+
+
+def _endless(key: jax.Array | None):
+    """Independent keys made from one, without end; None for ever when there is none."""
+    number = 0
+    while True:
+        yield None if key is None else jax.random.fold_in(key, number)
+        number += 1
+
+
+def parameter_count(model: nnx.Module) -> int:
+    """Number of weights that training adjusts."""
+    return sum(leaf.size for leaf in jax.tree.leaves(model))
+
+
+def pad_to_multiple(image: Float[Array, "n y x band"], multiple: int) -> Float[Array, "n yy xx band"]:
+    """Pictures with sky (zeros) added after the last row and column until both sides are multiples of `multiple`."""
+    _, y, x, _ = image.shape
+    return jnp.pad(image, ((0, 0), (0, -y % multiple), (0, -x % multiple), (0, 0)))
+
+
+def crop(maps: Float[Array, "n yy xx class"], shape: tuple[int, int]) -> Float[Array, "n y x class"]:
+    """Maps cut back to the (y, x) that their pictures had before `pad_to_multiple`."""
+    return maps[:, : shape[0], : shape[1]]
