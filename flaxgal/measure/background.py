@@ -21,7 +21,11 @@ BAD_PLANES = ("BAD", "NO_DATA", "EDGE", "UNMASKEDNAN", "SAT")
 """Mask planes whose pixels carry no light to be trusted. CR and INTRP pixels were interpolated and stay."""
 
 BORDER_SHARE = 0.1
+FIT_FROM = (1.2, 1.8)
+"""The profile is fitted beyond this many half-light radii."""
 SCALES = 14
+SCALE_RANGE = (0.35, 1.5)
+"""Scale lengths tried, in half-light radii; a pure exponential disc has 0.6."""
 
 
 @dataclass(frozen=True)
@@ -81,26 +85,37 @@ def border_sky(image: Float[np.ndarray, "y x"], usable: Bool[np.ndarray, "y x"])
 def fit_sky(profile: Profile, half_light_radius: float) -> Sky:
     """The constant under the outer light profile of a galaxy, which itself is taken to fall off exponentially.
 
-    For each of a range of scale lengths h the model s + a·exp(−r / h) with a ≥ 0 is fitted to the rings beyond the
-    half-light radius by weighted least squares; the sky is the mean of s over h, weighted by likelihood, and
-    its error holds both the errors of the fits and their disagreement.
+    For each of a range of scale lengths h the model s + a·exp(−r / h) with a ≥ 0 is fitted to the rings beyond
+    1.2 half-light radii by weighted least squares; the sky is the mean of s over h, weighted by likelihood. Its
+    error holds the errors of the fits, their disagreement, and by how much the sky moves when the rings
+    begin farther out (1.8 half-light radii), which shows a galaxy that is no exponential.
     """
+    usable = (profile.pixels >= 4) & np.isfinite(profile.mean)
     radius = np.arange(profile.mean.size, dtype=float)
-    used = (profile.pixels >= 4) & np.isfinite(profile.mean) & (radius >= 1.2 * half_light_radius)
-    if used.sum() < 4:
-        used = (profile.pixels >= 4) & np.isfinite(profile.mean)
-    if used.sum() < 2:
+    outside = [usable & (radius >= share * half_light_radius) for share in FIT_FROM]
+    outside = [rings for rings in outside if rings.sum() >= 4] or [usable]
+    if outside[0].sum() < 2:
         return Sky(float("nan"), float("nan"))
-    mean, pixels, radius = profile.mean[used], profile.pixels[used], radius[used]
-    floor = np.median(profile.scatter[used])
-    error = np.maximum(profile.scatter[used], max(floor, 1e-12 * np.abs(mean).max(), 1e-30)) / np.sqrt(pixels)
-    scales = half_light_radius * np.geomspace(0.35, 1.5, SCALES)
+    fits = [_mean_over_scales(profile, rings, half_light_radius) for rings in outside]
+    moved = fits[-1].level - fits[0].level
+    return Sky(fits[0].level, float(np.hypot(fits[0].error, moved)))
+
+
+def _mean_over_scales(profile: Profile, rings: np.ndarray, half_light_radius: float) -> Sky:
+    """The sky under an exponential of unknown scale length, from some rings of a profile."""
+    mean, pixels, radius = profile.mean[rings], profile.pixels[rings], np.flatnonzero(rings).astype(float)
+    scatter = profile.scatter[rings]
+    floor = max(float(np.median(scatter)), 1e-12 * float(np.abs(mean).max()), 1e-30)
+    error = np.maximum(scatter, floor) / np.sqrt(pixels)
+    scales = half_light_radius * np.geomspace(*SCALE_RANGE, SCALES)
     fits = np.array([_constant_and_disc(radius, mean, error, scale) for scale in scales])
     level, variance, chi_square = fits.T
-    share = np.exp(-0.5 * (chi_square - chi_square.min()))
+    # Arms, neighbours' wings and discs that are no exponentials disturb whole rings: errors grow until the fit is fair.
+    unfair = max(1.0, chi_square.min() / max(1, mean.size - 3))
+    share = np.exp(-0.5 * (chi_square - chi_square.min()) / unfair)
     share /= share.sum()
     best = float(share @ level)
-    return Sky(best, float(np.sqrt(share @ (variance + np.square(level - best)))))
+    return Sky(best, float(np.sqrt(share @ (unfair * variance + np.square(level - best)))))
 
 
 def _constant_and_disc(

@@ -30,6 +30,9 @@ __all__ = ["BandFlux", "Measurement", "measure_cutout"]
 
 APERTURE_PETROSIANS = 2.0
 """Twice the Petrosian radius holds 99 % of an exponential disc (Graham et al. 2005, AJ 130, 1535, table 1)."""
+TOTAL_FLOOR = 0.005
+"""Relative error of the total that no depth removes: light beyond the aperture, wings of neighbours. It is the scatter
+found on mock galaxies that are bright enough to have no other."""
 GAMMA = 2.2
 NAN = float("nan")
 
@@ -171,7 +174,7 @@ def _measure_light(cutout: Cutout, arm: np.ndarray, known: dict, flags: Flag) ->
     # An image without any noise (a model, a test) is given a little, so that "significant" keeps a meaning.
     least = 1e-6 * np.nanmax(np.abs(np.where(usable, flux, np.nan)), axis=(1, 2), initial=1e-30)
     together = detection_image(flux[seen] - guess[seen, None, None], np.maximum(noise, least)[seen], usable[seen])
-    sources = find_sources(together)
+    sources = find_sources(together, arm)
     if not sources.found:
         return Measurement(**known, flags=flags | Flag.NO_GALAXY, bands=dict.fromkeys(cutout.bands, BandFlux()))
     ellipse = moment_ellipse(together, sources.galaxy, sources.peak)
@@ -298,7 +301,8 @@ def _errors(
     """Standard errors of total flux, arm flux and ratio R; None where the noise is not known.
 
     With arm light A and the rest B independent, R = A / (A + B) has the variance
-    ((1 − R)² var A + R² var B) / T²; a sky wrong by δ moves R by (R n_total − n_arm) δ / T.
+    ((1 − R)² var A + R² var B) / T²; a sky wrong by δ moves R by (R n_total − n_arm) δ / T, and a total wrong by a
+    share f (`TOTAL_FLOOR`) moves it by R f.
     """
     if variance is None:
         return None
@@ -314,8 +318,9 @@ def _errors(
     ratio, area, arm_area = arm / total, int(inside.sum()), int(arms.sum())
     light = (1 - ratio) ** 2 * arm_variance + ratio**2 * rest_variance
     tilt = (ratio * area - arm_area) * sky.error
+    floor = TOTAL_FLOOR * total
     return (
-        float(np.sqrt(arm_variance + rest_variance + (area * sky.error) ** 2)),
+        float(np.sqrt(arm_variance + rest_variance + (area * sky.error) ** 2 + floor**2)),
         float(np.sqrt(arm_variance + (arm_area * sky.error) ** 2)),
-        float(np.sqrt(light + tilt**2) / total),
+        float(np.sqrt(light + tilt**2 + (ratio * floor) ** 2) / total),
     )

@@ -20,6 +20,7 @@ DETECTION_SIGMA = 2.0
 PEAK_SIGMA = 8.0
 RINGS = ((4.0, 2.2), (7.0, 2.6), (11.0, 3.0))
 """(radius in pixels, how many times brighter than the brightest point of that ring a peak must be to be foreign)."""
+RING_QUANTILE = 0.9
 GROWTH_PIXELS = 3.0
 
 
@@ -53,8 +54,12 @@ def detection_image(
     return np.divide(signal, np.sqrt(total), out=np.zeros_like(signal), where=total > 0)
 
 
-def find_sources(detection: Float[np.ndarray, "y x"]) -> Sources:
-    """The object at the centre of a sky-subtracted image in units of its noise, and the pixels of all others."""
+def find_sources(detection: Float[np.ndarray, "y x"], arm_mask: Bool[np.ndarray, "y x"]) -> Sources:
+    """The object at the centre of a sky-subtracted image in units of its noise, and the pixels of all others.
+
+    A star and a bright knot of young stars look the same in one image. What whoever made the arm mask counted as arm
+    is believed to be a knot.
+    """
     smooth = ndimage.gaussian_filter(detection, SMOOTHING_PIXELS, mode="nearest")
     noise = 1.0 / (2.0 * np.sqrt(np.pi) * SMOOTHING_PIXELS)
     labels, number = ndimage.label(smooth > DETECTION_SIGMA * noise)
@@ -65,7 +70,7 @@ def find_sources(detection: Float[np.ndarray, "y x"]) -> Sources:
     galaxy = labels == central
     peak = _peak(smooth, galaxy)
     others = _grown((labels > 0) & ~galaxy & _significant(smooth, labels, number, noise))
-    for y, x in _foreign_peaks(smooth, galaxy, peak, noise):
+    for y, x in _foreign_peaks(smooth, galaxy & ~arm_mask, peak, noise):
         others |= _footprint(smooth, y, x, noise)
     return Sources(galaxy=galaxy & ~others, others=others, peak=peak)
 
@@ -121,13 +126,13 @@ def _ring(radius: float) -> np.ndarray:
 
 
 def _foreign_peaks(
-    smooth: np.ndarray, galaxy: np.ndarray, peak: tuple[float, float], noise: float
+    smooth: np.ndarray, where: np.ndarray, peak: tuple[float, float], noise: float
 ) -> list[tuple[int, int]]:
-    """Peaks on the galaxy that stand far above every point of a ring around them: stars and small galaxies.
+    """Peaks within `where` that stand far above every point of a ring around them: stars and small galaxies.
 
     The nucleus does so too and is spared. An arm, or a knot in it, is not much brighter than the arm's own next piece.
     """
-    top = (smooth == ndimage.maximum_filter(smooth, size=5)) & galaxy & (smooth > PEAK_SIGMA * noise)
+    top = (smooth == ndimage.maximum_filter(smooth, size=5)) & where & (smooth > PEAK_SIGMA * noise)
     found = []
     for y, x in np.argwhere(top):
         if np.hypot(y - peak[0], x - peak[1]) <= 3.0:
@@ -144,7 +149,7 @@ def _ring_maximum(smooth: np.ndarray, y: int, x: int, radius: float) -> float:
     """The brightest point of a ring around a pixel, as far as it lies in the frame."""
     at = _RING_OFFSETS[radius] + (y, x)
     inside = ((at >= 0) & (at < smooth.shape)).all(axis=1)
-    return float(smooth[at[inside, 0], at[inside, 1]].max())
+    return float(np.quantile(smooth[at[inside, 0], at[inside, 1]], RING_QUANTILE))
 
 
 def _footprint(smooth: np.ndarray, y: int, x: int, noise: float) -> np.ndarray:
