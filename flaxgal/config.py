@@ -39,9 +39,9 @@ class MockConfig:
     """From g, r, i, z, y."""
     pixel_scale_arcsec: float = 0.168
     """HSC's coadds by default."""
-    effective_radius_pixels: tuple[float, float] = (3.5, 20.0)
+    effective_radius_pixels: tuple[float, float] = (4.5, 22.0)
     """Half-light radius along the major axis, drawn uniformly in the logarithm."""
-    signal_to_noise: tuple[float, float] = (60.0, 2000.0)
+    signal_to_noise: tuple[float, float] = (100.0, 3000.0)
     """S/N of the light within the half-light ellipse in the last band but one, drawn uniformly in the logarithm."""
     seeing_fwhm_arcsec: tuple[float, float] = (0.33, 0.9)
     """Full width at half maximum of the Moffat point-spread function."""
@@ -54,7 +54,7 @@ class MockConfig:
     """Shares of spirals with 1, 2, 3 and 4 arms."""
     pitch_angle_deg: tuple[float, float] = (8.0, 38.0)
     """Of the arms at their middle radius."""
-    arm_contrast: tuple[float, float] = (0.4, 2.5)
+    arm_contrast: tuple[float, float] = (0.5, 4.0)
     """Crest of an arm over the disc below it at the arm's middle radius, before seeing; uniform in the logarithm."""
     flocculence: tuple[float, float] = (0.0, 1.0)
     """0: smooth, symmetric, logarithmic arms (grand design); 1: wavy, patchy, unequal ones (flocculent)."""
@@ -66,9 +66,9 @@ class MockConfig:
     """Chance that each of four possible neighbours (stars and galaxies) is there."""
     mask_width: float = 1.0
     """Width of the arm mask, in units of the full width at half maximum of the arm after seeing."""
-    mask_contrast: float = 0.06
+    mask_contrast: float = 0.035
     """Least height of an arm over its surroundings, as a share of the light there, for it to be in the mask."""
-    mask_signal_to_noise: float = 0.7
+    mask_signal_to_noise: float = 0.5
     """Least height of an arm over its surroundings, in units of the noise of one pixel (all bands together)."""
     mask_pixels: int = 24
     """An arm mask with fewer pixels than this is empty: nobody would draw it."""

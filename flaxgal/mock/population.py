@@ -43,9 +43,10 @@ class Bulge:
 @pytree
 @dataclass(frozen=True)
 class Disc:
-    """An exponential disc that may be broken, lopsided, bent, ringed and mottled."""
+    """A Sérsic disc, near exponential, that may be broken, lopsided, bent, ringed and mottled."""
 
     effective_radius: Scalar
+    n: Scalar
     angle: Scalar
     inclination_deg: Scalar
     axis_ratio: Scalar
@@ -228,12 +229,13 @@ def draw_galaxy(config: MockConfig, key: PRNGKeyArray) -> Galaxy:
 def _draw_disc(lots: Lots, config: MockConfig, kind: Int[Array, ""]) -> Disc:
     radius = lots.log_uniform(*config.effective_radius_pixels)
     cos_limit = jnp.cos(jnp.deg2rad(config.max_inclination_deg))
-    cos_inclination = lots.uniform(cos_limit, 1.0)
+    cos_inclination = 1 - (1 - cos_limit) * lots.uniform() ** 1.6  # more face-on than chance: arms must be seen
     thickness = lots.uniform(0.08, 0.25)
     spiral = (kind == SPIRAL).astype(jnp.float32)
     ring = lots.chance(0.2) * lots.uniform(0.1, 0.6)
     return Disc(
         effective_radius=radius,
+        n=lots.uniform(0.5, 1.15),
         angle=lots.angle() / 2,
         inclination_deg=jnp.rad2deg(jnp.arccos(cos_inclination)),
         axis_ratio=jnp.sqrt(thickness**2 + (1 - thickness**2) * cos_inclination**2),
@@ -253,8 +255,8 @@ def _draw_disc(lots: Lots, config: MockConfig, kind: Int[Array, ""]) -> Disc:
 
 def _draw_bulge(lots: Lots, kind: Int[Array, ""], disc: Disc) -> Bulge:
     elliptical = kind == ELLIPTICAL
-    share = jnp.where(kind == LENTICULAR, lots.uniform(0.2, 0.6), lots.log_uniform(0.015, 0.5))
-    size = jnp.where(elliptical, lots.uniform(0.5, 1.0), lots.uniform(0.08, 0.3)) * disc.effective_radius
+    share = jnp.where(kind == LENTICULAR, lots.uniform(0.2, 0.6), lots.log_uniform(0.03, 0.5))
+    size = jnp.where(elliptical, lots.uniform(0.5, 1.0), lots.uniform(0.06, 0.22)) * disc.effective_radius
     share, n = jnp.where(elliptical, 1.0, share), lots.uniform(0.8, 4.2)
     return Bulge(
         share=share,
@@ -306,10 +308,10 @@ def _draw_arms(lots: Lots, config: MockConfig, kind, disc: Disc, bulge: Bulge, b
         wave=flocculence * lots.uniform(0.0, 0.3, (WAVES,)),
         wave_angle=lots.angle((WAVES,)),
         wave_phase=lots.angle((MAX_ARMS, WAVES)),
-        width=lots.uniform(0.05, 0.14),
+        width=lots.uniform(0.06, 0.15),
         width_growth=lots.uniform(0.0, 1.0),
         skew=lots.uniform(0.0, 0.35),
-        patchiness=0.1 + flocculence * lots.uniform(0.3, 1.5),
+        patchiness=0.1 + flocculence * lots.uniform(0.2, 0.8),
         patch_phase=lots.angle((MAX_ARMS, WAVES)),
         age=disc.age - lots.uniform(0.1, 0.6),
         dust=lots.chance(0.6) * lots.uniform(0.0, 0.7) * spiral,
