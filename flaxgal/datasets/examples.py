@@ -1,0 +1,160 @@
+"""What a model eats: one galaxy's picture, what should come out, and which of its pixels count."""
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float, UInt8
+
+from flaxgal.datasets.splits import split_of
+from flaxgal.labels.revisions import Revision
+from flaxgal.labels.store import Store
+from flaxgal.survey.cutout import Cutout, Unreadable
+from flaxgal.survey.display import fit_frame, to_picture
+
+__all__ = ["NO_LIGHT_PLANES", "Example", "example_from_arrays", "examples_from_store", "store_provenance"]
+
+NO_LIGHT_PLANES = ("BAD", "NO_DATA", "UNMASKEDNAN")
+"""Mask planes whose pixels show no sky at all and are left out of the loss."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Example:
+    """What a model eats: one galaxy's picture, what should come out, and which pixels count."""
+
+    object_id: str
+    survey: str
+    image: UInt8[np.ndarray, "y x band"]
+    """8-bit brightness, as `flaxgal.survey.display.to_picture` makes it."""
+    target: UInt8[np.ndarray, "y x class"]
+    """Share of people who marked the pixel: 255 is everybody."""
+    weight: UInt8[np.ndarray, "y x"]
+    """Share of the pixel that counts: 255 all of it; 0 is left out (padding, no data, uncertain)."""
+    split: str
+    """train, validation or test."""
+    ra_deg: float = math.nan
+    dec_deg: float = math.nan
+    """Position (ICRS); NaN when unknown."""
+    revision: str = ""
+    """Id of the revision that the target is from; empty for mocks."""
+    truth: Mapping[str, float] = field(default_factory=dict)
+    """Further columns that are known exactly (mocks): flux_ratio_r, pitch_angle_deg …"""
+    bands: tuple[str, ...] = ()
+    """Names of the image's channels; empty: those of the snapshot."""
+
+
+def example_from_arrays(
+    picture: UInt8[np.ndarray, "y x band"],
+    target: Float[np.ndarray, "y x class"],
+    weight: Float[np.ndarray, "y x"] | None = None,
+    *,
+    object_id: str,
+    image_size: int,
+    survey: str = "",
+    split: str | None = None,
+    ra_deg: float | None = None,
+    dec_deg: float | None = None,
+    revision: str = "",
+    truth: Mapping[str, float] | None = None,
+) -> Example:
+    """A picture and its target fitted into the square that models take.
+
+    Targets (0 to 1) and weights are resampled as shares of area in the very frame of the picture. A pixel's target is
+    the mean over the part of it that counts; padding counts nothing. `split` is by sky position unless it is given.
+    """
+    if target.shape[:2] != picture.shape[:2]:
+        raise ValueError(
+            f"{object_id}: target of {target.shape[0]} × {target.shape[1]} pixels for a picture of "
+            f"{picture.shape[0]} × {picture.shape[1]}; give both on one pixel grid"
+        )
+    counts = np.ones(picture.shape[:2], np.float32) if weight is None else weight.astype(np.float32)
+    image, _ = fit_frame(picture, image_size)
+    fitted, _ = fit_frame(np.dstack([target * counts[..., None], counts]).astype(np.float32), image_size)
+    share = np.clip(fitted[..., -1], 0, 1)
+    mean = np.divide(
+        fitted[..., :-1], share[..., None], out=np.zeros_like(fitted[..., :-1]), where=share[..., None] > 0
+    )
+    return Example(
+        object_id=object_id,
+        survey=survey,
+        image=image.astype(np.uint8),
+        target=_eight_bits(mean),
+        weight=_eight_bits(share),
+        split=split or split_of(object_id, ra_deg, dec_deg),
+        ra_deg=math.nan if ra_deg is None else ra_deg,
+        dec_deg=math.nan if dec_deg is None else dec_deg,
+        revision=revision,
+        truth=dict(truth or {}),
+    )
+
+
+def examples_from_store(
+    store: Store,
+    *,
+    bands: Sequence[str],
+    classes: Sequence[str],
+    image_size: int,
+    splits: Mapping[str, str] | None = None,
+) -> Iterator[Example | Unreadable]:
+    """The latest revision of every labelled galaxy, in the order of the ids, one at a time.
+
+    Galaxies that nobody has labelled are passed over; `store_provenance` counts them.
+
+    Parameters
+    ----------
+    splits
+        Galaxies whose split is chosen by hand (a fold of a cross-validation); the others go by sky position.
+
+    Yields
+    ------
+    Example | Unreadable
+        A galaxy; or one that was left out (a band that it has not, a class not looked for, a damaged file …), and why.
+    """
+    for object_id in store.galaxies():
+        try:
+            revision = store.latest(object_id)
+            if revision is None:
+                continue
+            split = (splits or {}).get(object_id)
+            yield _example(store.cutout(object_id), revision, bands, classes, image_size, split)
+        except ValueError as error:
+            yield Unreadable(Path(object_id), str(error))
+
+
+def store_provenance(store: Store) -> dict[str, Any]:
+    """What a snapshot built from a store records of it."""
+    status = store.status()
+    return {"store_id": store.store_id, "labelled": status.labelled, "unlabelled": status.unlabelled}
+
+
+def _example(
+    cutout: Cutout,
+    revision: Revision,
+    bands: Sequence[str],
+    classes: Sequence[str],
+    image_size: int,
+    split: str | None,
+) -> Example:
+    has_light = np.isfinite(cutout.flux).any(axis=0)
+    for plane in NO_LIGHT_PLANES:
+        if plane in cutout.mask_planes:
+            has_light &= ~cutout.mask_planes[plane].any(axis=0)
+    return example_from_arrays(
+        to_picture(cutout, bands),
+        np.moveaxis(revision.target(classes), 0, -1),
+        revision.weight() * has_light,
+        object_id=cutout.object_id,
+        image_size=image_size,
+        survey=cutout.survey,
+        split=split,
+        ra_deg=cutout.ra_deg,
+        dec_deg=cutout.dec_deg,
+        revision=revision.revision_id,
+    )
+
+
+def _eight_bits(share: np.ndarray) -> np.ndarray:
+    return np.rint(255 * np.clip(share, 0, 1)).astype(np.uint8)

@@ -1,0 +1,239 @@
+"""What one person said about one galaxy: an immutable mask with its provenance, as a FITS file that DS9 opens.
+
+A class map holds 0 background, 1 spiral arm, 2 bar, 255 uncertain (left out of the loss). A galaxy known to have no
+arms has a revision whose mask is empty; a galaxy nobody has looked at has no revision.
+"""
+
+import dataclasses
+import gzip
+import io
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from astropy.io import fits
+from astropy.wcs import WCS
+from jaxtyping import Float32, UInt8
+
+from flaxgal import __version__
+
+__all__ = [
+    "CLASS_VALUES",
+    "ORIGINS",
+    "UNCERTAIN",
+    "Provenance",
+    "Revision",
+    "provenance_from_header",
+    "revision_from_fits",
+    "revision_to_fits",
+    "utc_now",
+]
+
+CLASS_VALUES = {"arm": 1, "bar": 2}
+"""Value of each class in a class map; 0 is background."""
+UNCERTAIN = 255
+"""Value of pixels that the annotator would not decide."""
+ORIGINS = ("drawn", "accepted", "corrected", "imported")
+"""Drawn by hand; a model's guess accepted as it was; such a guess corrected; brought in from elsewhere."""
+
+_FORMAT = 1
+_CARDS = {
+    "object_id": ("OBJECT", "galaxy"),
+    "annotator": ("ANNOTATR", "who says so"),
+    "created_utc": ("DATE", "when it was committed (UTC)"),
+    "origin": ("MADE", " | ".join(ORIGINS)),
+    "source": ("SOURCE", "what it was made from"),
+    "parent": ("PARENT", "revision it was made from"),
+    "cutout_sha256": ("CUTSHA", "hash of the pixels it was drawn on"),
+    "software": ("CREATOR", "what wrote it"),
+}
+
+
+def utc_now() -> str:
+    """The time now, as revisions write it: ISO 8601 in UTC with microseconds, so that text order is time order."""
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Provenance:
+    """Who marked which galaxy, when, how and from what."""
+
+    object_id: str
+    annotator: str
+    origin: str
+    """One of `ORIGINS`."""
+    cutout_sha256: str
+    """`Cutout.sha256` of the cutout it was drawn on."""
+    classes: tuple[str, ...] = ("arm",)
+    """Classes the annotator looked for: a class that is not named here is unknown, not absent."""
+    created_utc: str = field(default_factory=utc_now)
+    source: str = ""
+    """File or model run it came from."""
+    parent: str = ""
+    """`revision_id` of the revision it was made from; empty for a first one."""
+    software: str = f"flaxgal {__version__}"
+    details: Mapping[str, Any] = field(default_factory=dict)
+    """Anything else worth keeping, as JSON can hold it: seconds of work, tool counts, threshold …"""
+    revision_id: str = ""
+    """Hash of the file, given by the store when it is committed."""
+
+    def __post_init__(self) -> None:
+        if self.origin not in ORIGINS:
+            raise ValueError(f"{self.object_id}: origin {self.origin!r}, expected one of {', '.join(ORIGINS)}")
+        if not self.annotator.strip():
+            raise ValueError(f"{self.object_id}: a revision without an annotator; say whose it is (--annotator NAME)")
+        unknown = [name for name in self.classes if name not in CLASS_VALUES]
+        if unknown or not self.classes:
+            raise ValueError(
+                f"{self.object_id}: classes {', '.join(self.classes) or 'none'}, expected some of "
+                f"{', '.join(CLASS_VALUES)}"
+            )
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Revision(Provenance):
+    """One person's marks on one galaxy: a class map, or the fraction of people who marked each pixel."""
+
+    mask: UInt8[np.ndarray, "y x"] | None = None
+    """Class map: 0 background, 1 arm, 2 bar, 255 uncertain."""
+    fraction: Float32[np.ndarray, "class y x"] | None = None
+    """In place of `mask`, for soft votes: share of people, 0 to 1, in the order of `classes`; NaN is uncertain."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if (self.mask is None) == (self.fraction is None):
+            raise ValueError(f"{self.object_id}: a revision holds a mask or a fraction, and only one of the two")
+        if self.mask is not None:
+            _check_class_map(self.object_id, self.mask, self.classes)
+        if self.fraction is not None:
+            _check_fraction(self.object_id, self.fraction, self.classes)
+
+    @property
+    def image_shape(self) -> tuple[int, int]:
+        """Height and width in pixels."""
+        pixels = self.mask if self.mask is not None else self.fraction
+        height, width = pixels.shape[-2:]  # type: ignore[union-attr]
+        return height, width
+
+    @property
+    def marked_pixels(self) -> int:
+        """Pixels that somebody counts as part of a class; 0 for a galaxy known to have none."""
+        return int((self.target(self.classes) > 0).any(axis=0).sum())
+
+    def target(self, classes: Sequence[str]) -> Float32[np.ndarray, "class y x"]:
+        """Each class as the fraction of people who marked the pixel: 0 or 1 for one person's mask.
+
+        Raises
+        ------
+        ValueError
+            If the annotator was not asked for one of the classes.
+        """
+        missing = [name for name in classes if name not in self.classes]
+        if missing:
+            raise ValueError(
+                f"{self.object_id}: {self.annotator} marked {', '.join(self.classes)}, not {', '.join(missing)}; "
+                f"ask for {', '.join(self.classes)} only, or have the galaxy labelled again"
+            )
+        if self.mask is not None:
+            return np.stack([self.mask == CLASS_VALUES[name] for name in classes]).astype(np.float32)
+        chosen = self.fraction[[self.classes.index(name) for name in classes]]  # type: ignore[index]
+        return np.nan_to_num(chosen, nan=0.0)
+
+    def weight(self) -> Float32[np.ndarray, "y x"]:
+        """1 where the marks count, 0 where the annotator was uncertain."""
+        if self.mask is not None:
+            return (self.mask != UNCERTAIN).astype(np.float32)
+        return np.isfinite(self.fraction).all(axis=0).astype(np.float32)  # type: ignore[arg-type]
+
+
+def _check_class_map(object_id: str, mask: np.ndarray, classes: Sequence[str]) -> None:
+    allowed = [0, *(CLASS_VALUES[name] for name in classes), UNCERTAIN]
+    strange = np.setdiff1d(mask, allowed)
+    if mask.ndim != 2 or mask.dtype != np.uint8:
+        raise ValueError(f"{object_id}: mask of {mask.ndim} dimensions and type {mask.dtype}, expected uint8 (y, x)")
+    if strange.size:
+        raise ValueError(
+            f"{object_id}: mask values {strange[:5].tolist()}, expected {allowed} for classes {', '.join(classes)}"
+        )
+
+
+def _check_fraction(object_id: str, fraction: np.ndarray, classes: Sequence[str]) -> None:
+    if fraction.ndim != 3 or len(fraction) != len(classes) or fraction.dtype != np.float32:
+        raise ValueError(
+            f"{object_id}: fraction of shape {fraction.shape} and type {fraction.dtype}, expected float32 "
+            f"({len(classes)}, y, x) for classes {', '.join(classes)}"
+        )
+    if ((fraction < 0) | (fraction > 1)).any():
+        low, high = np.nanmin(fraction), np.nanmax(fraction)
+        raise ValueError(f"{object_id}: fractions from {low:g} to {high:g}, expected 0 to 1: shares of people")
+
+
+def revision_to_fits(revision: Revision, wcs: WCS | None = None) -> bytes:
+    """The revision as the bytes of a gzipped FITS file: pixels in the primary HDU, provenance in its cards."""
+    pixels = revision.mask if revision.mask is not None else revision.fraction
+    header = wcs.to_header(relax=True) if wcs is not None else fits.Header()
+    header["FLAXGAL"] = ("revision", "kind of flaxgal file")
+    header["FLXFMT"] = (_FORMAT, "version of this layout")
+    for name, (card, comment) in _CARDS.items():
+        header[card] = (_ascii(getattr(revision, name)), comment)
+    header["CLASSES"] = (",".join(revision.classes), "classes the annotator looked for")
+    header["NMARKED"] = (revision.marked_pixels, "pixels that belong to a class")
+    header["DETAILS"] = json.dumps(dict(revision.details), sort_keys=True)
+    header["COMMENT"] = (
+        "0 background, 1 spiral arm, 2 bar, 255 uncertain"
+        if revision.mask is not None
+        else "fraction of people who marked the pixel; one plane a class, in the order of CLASSES"
+    )
+    file = io.BytesIO()
+    fits.PrimaryHDU(pixels, header).writeto(file)
+    return gzip.compress(file.getvalue(), compresslevel=6, mtime=0)
+
+
+def revision_from_fits(content: bytes, *, path: Path, revision_id: str = "") -> Revision:
+    """The revision that `revision_to_fits` wrote; `path` is named in errors only.
+
+    Raises
+    ------
+    ValueError
+        If the content is damaged, no revision, or of a layout newer than this version of flaxgal knows.
+    """
+    try:
+        with fits.open(io.BytesIO(gzip.decompress(content)), memmap=False) as hdus:
+            header, pixels = hdus[0].header, hdus[0].data  # type: ignore[attr-defined]
+    except (OSError, EOFError, ValueError, TypeError) as error:
+        raise ValueError(f"{path.name}: expected a revision as gzipped FITS, found a damaged file ({error})") from None
+    provenance = provenance_from_header(header, path=path, revision_id=revision_id)
+    if pixels is None:
+        raise ValueError(f"{path.name}: a revision without pixels; the file is damaged, restore it from a copy")
+    pixels = np.ascontiguousarray(pixels, dtype=pixels.dtype.newbyteorder("="))
+    values: dict[str, Any] = {item.name: getattr(provenance, item.name) for item in dataclasses.fields(Provenance)}
+    values["mask" if pixels.ndim == 2 else "fraction"] = pixels
+    return Revision(**values)
+
+
+def provenance_from_header(header: fits.Header, *, path: Path, revision_id: str = "") -> Provenance:
+    """The provenance in a revision's cards; `path` is named in errors only."""
+    if header.get("FLAXGAL") != "revision":
+        raise ValueError(f"{path.name}: no revision of flaxgal's (no card FLAXGAL = 'revision')")
+    if header["FLXFMT"] > _FORMAT:
+        raise ValueError(
+            f"{path.name}: a revision of layout {header['FLXFMT']}, this flaxgal knows {_FORMAT}; get a newer flaxgal"
+        )
+    values: dict[str, Any] = {name: _text(header[card]) for name, (card, _) in _CARDS.items()}
+    values["classes"] = tuple(header["CLASSES"].split(","))
+    values["details"] = json.loads(header["DETAILS"])
+    return Provenance(**values, revision_id=revision_id)
+
+
+def _ascii(text: str) -> str:
+    """Text as FITS cards can hold it: the ë of an annotator called Zoë becomes an escape sequence."""
+    return text.encode("unicode_escape").decode("ascii")
+
+
+def _text(card: str) -> str:
+    """The inverse of `_ascii`."""
+    return card.encode("ascii").decode("unicode_escape")
