@@ -12,18 +12,18 @@ ROOT = Path(__file__).parents[1]
 
 # A room (or several that may import each other) and what else of flaxgal it may import: only what stands above it.
 # Longer names win: datasets.loader is not datasets.
-_DATASETS = "datasets.splits datasets.builders datasets.loader datasets.augment"
+_DATASETS = "datasets.splits datasets.examples datasets.builders datasets.loader datasets.augment"
 MAY_IMPORT = {
     "config": "",
     "survey": "config",
     "labels": "config survey",
     "datasets": "",
-    "datasets.splits datasets.builders": "config survey labels",
+    "datasets.splits datasets.examples datasets.builders": "config survey labels",
     "mock": "config survey",  # survey: mock galaxies leave as cutouts
     "models": "config",
     "losses metrics checkpoint runlog": "config models",
-    "datasets.loader datasets.augment": "config datasets.splits datasets.builders",
-    "inputs": "config survey labels datasets.splits datasets.builders datasets.loader",
+    "datasets.loader datasets.augment": "config datasets.splits datasets.examples datasets.builders",
+    "inputs": "config survey labels datasets.splits datasets.examples datasets.builders datasets.loader",
     "measure": "config survey",
     "train evaluate predict": f"config survey labels inputs mock models losses metrics checkpoint runlog {_DATASETS}",
     "figures": "config survey measure",
