@@ -195,6 +195,7 @@ def read_cutout(
     survey: str | None = None,
     bands: Sequence[str] | None = None,
     pixel_scale_arcsec: float | None = None,
+    psf: PathLike | Mapping[str, PathLike] | None = None,
 ) -> Cutout:
     """One galaxy from a file, or from several files that hold one band each.
 
@@ -211,6 +212,9 @@ def read_cutout(
         Override the names of the bands, in the file's order.
     pixel_scale_arcsec
         Overrides the pixel scale of the header.
+    psf
+        FITS file with the point-spread function, as HSC's PSF service gives it; a mapping from band to file for more
+        bands than one.
 
     Raises
     ------
@@ -220,8 +224,9 @@ def read_cutout(
     """
     from flaxgal.survey import reading
 
-    given = {"object_id": object_id, "survey": survey, "bands": bands, "pixel_scale_arcsec": pixel_scale_arcsec}
-    return reading.read_one(path, **given)
+    return reading.read_one(
+        path, object_id=object_id, survey=survey, bands=bands, pixel_scale_arcsec=pixel_scale_arcsec, psf=psf
+    )
 
 
 def write_cutout(cutout: Cutout, path: PathLike) -> None:

@@ -21,6 +21,7 @@ from astropy.wcs import WCS
 from flaxgal.survey.atomic import replaced_when_whole
 from flaxgal.survey.cutout import Cutout
 from flaxgal.survey.masks import PLANES_AN_HDU, bits_of, planes_of
+from flaxgal.survey.opening import pixels_of
 
 __all__ = ["is_flaxgal", "read", "to_hdus", "write"]
 
@@ -69,11 +70,18 @@ def to_hdus(cutout: Cutout) -> fits.HDUList:
 
 def is_flaxgal(hdus: fits.HDUList) -> bool:
     """Whether an open FITS file is a cutout that `write` made."""
-    return "FLAXGAL" in hdus[0].header and len(hdus) > 1 and hdus[1].name == "IMAGE"
+    return isinstance(hdus[0].header.get("FLAXGAL"), int) and len(hdus) > 1 and hdus[1].name == "IMAGE"
 
 
 def read(hdus: fits.HDUList, name: str, overrides: dict[str, Any]) -> Cutout:
-    """The cutout in an open file; `name` of the file is for error messages."""
+    """The cutout in an open file; `name` of the file is for error messages, `overrides` take the place of its cards."""
+    try:
+        return _read(hdus, name, overrides)
+    except KeyError as error:
+        raise ValueError(f"{name}: a flaxgal cutout without {error}; it was changed by hand: write it again") from None
+
+
+def _read(hdus: fits.HDUList, name: str, overrides: dict[str, Any]) -> Cutout:
     header = hdus[0].header
     if header["FLAXGAL"] != FORMAT_VERSION:
         raise ValueError(
@@ -91,13 +99,13 @@ def read(hdus: fits.HDUList, name: str, overrides: dict[str, Any]) -> Cutout:
     psf = {}
     for hdu in hdus[2:]:
         if hdu.name == "MASK":
-            planes |= planes_of(hdu.data, hdu.header)
+            planes |= planes_of(pixels_of(hdu, name), hdu.header)
         elif hdu.name == "PSF":
-            psf[_text(hdu.header["BAND"])] = hdu.data
+            psf[_text(hdu.header["BAND"])] = pixels_of(hdu, name)
     return Cutout(
-        flux=hdus["IMAGE"].data,
+        flux=pixels_of(hdus["IMAGE"], name),
         unit=hdus["IMAGE"].header["BUNIT"],
-        variance=hdus["VARIANCE"].data if "VARIANCE" in hdus else None,
+        variance=pixels_of(hdus["VARIANCE"], name) if "VARIANCE" in hdus else None,
         mask_planes=planes,
         wcs=_wcs(hdus["IMAGE"].header),
         psf=psf,

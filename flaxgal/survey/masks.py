@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 from astropy.io import fits
-from jaxtyping import Bool, Int32, Integer
+from jaxtyping import Bool, Int32, Shaped
 
 __all__ = ["PLANES_AN_HDU", "bits_of", "planes_of"]
 
@@ -22,11 +22,12 @@ def bits_of(planes: Sequence[Bool[np.ndarray, "..."]]) -> Int32[np.ndarray, "...
     return bits
 
 
-def planes_of(bits: Integer[np.ndarray, "..."], header: fits.Header) -> dict[str, Bool[np.ndarray, "..."]]:
+def planes_of(bits: Shaped[np.ndarray, "..."], header: fits.Header) -> dict[str, Bool[np.ndarray, "..."]]:
     """Each plane named by an `MP_<name>` card of the header, True where its bit is set, in the order of the bits.
 
-    Bit numbers differ between files of one survey, so only the file's own header is believed.
+    Bit numbers differ between files of one survey, so only the file's own header is believed. Where the file has a
+    BLANK value, which astropy gives as NaN, no plane is set.
     """
     places = {key[3:]: int(header[key]) for key in header if key.startswith("MP_")}
-    bits = bits.astype(np.int64)
+    bits = np.nan_to_num(bits).astype(np.int64)
     return {name: (bits >> place & 1).astype(bool) for name, place in sorted(places.items(), key=lambda item: item[1])}

@@ -1,42 +1,202 @@
 """Finding cutouts among files and folders, and reading each with the reader that its content asks for."""
 
-from collections.abc import Iterator, Sequence
+import itertools
+import math
+import os
+import re
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from flaxgal.survey import fits_format
-from flaxgal.survey.cutout import Cutout, PathLike, Unreadable
+from flaxgal.survey import headers as cards
+from flaxgal.survey.cutout import Cutout, PathLike, Unreadable, wcs_centre_deg
+from flaxgal.survey.hsc import read_psf
+from flaxgal.survey.images import check_light, read_image
+from flaxgal.survey.merge import merged, position_name
+from flaxgal.survey.opening import image_hdus, kind_of, opened_fits
+from flaxgal.survey.pictures import read_picture
+
+__all__ = ["find", "read_many", "read_one"]
+
+IMAGE_ENDINGS = re.compile(r"\.(fits|fit|fts)(\.(gz|fz|bz2))?$|\.(png|jpe?g|tiff?)$", re.IGNORECASE)
+NOT_CUTOUTS = re.compile(r"^\.|\.arms\.fits$|^psf[-_]|^masks?[-_.]|[-_.]masks?\.", re.IGNORECASE)
+"""Names in a folder that are passed over: hidden files, predictions, point-spread functions, masks."""
+
+SAME_PLACE_DEG = 2 / 3600
+"""Frames of several bands whose centres are closer than this are taken for one galaxy."""
 
 
-def read_one(path: PathLike | Sequence[PathLike], **given: Any) -> Cutout:
-    from astropy.io import fits
+def read_one(
+    path: PathLike | Sequence[PathLike],
+    *,
+    object_id: str | None = None,
+    survey: str | None = None,
+    bands: Sequence[str] | None = None,
+    pixel_scale_arcsec: float | None = None,
+    psf: PathLike | Mapping[str, PathLike] | None = None,
+) -> Cutout:
+    """See `flaxgal.survey.cutout.read_cutout`."""
+    paths = [Path(path)] if isinstance(path, str | Path) else [Path(one) for one in path]
+    if not paths:
+        raise ValueError("no file was given; wanted one file, or one for each band of a galaxy")
+    names = None if bands is None else tuple(bands)
+    given: dict[str, Any] = {"survey": survey, "pixel_scale_arcsec": pixel_scale_arcsec}
+    if len(paths) == 1:
+        cutout = _read_file(paths[0], object_id=object_id, bands=names, **given)
+    else:
+        if names is not None and len(names) != len(paths):
+            raise ValueError(f"{paths[0].name}: found {len(paths)} files, but {len(names)} band names; give one a file")
+        each = [None] * len(paths) if names is None else [(name,) for name in names]
+        parts = [_read_file(one, object_id=None, bands=band, **given) for one, band in zip(paths, each, strict=True)]
+        cutout = merged(parts, object_id=object_id or _common_name(paths, parts[0]))
+    return cutout if psf is None else replace(cutout, psf=_read_psfs(psf, cutout.bands))
 
-    path = Path(path)
-    if path.suffix == ".fits":
-        with fits.open(path) as hdus:
-            return fits_format.read(hdus, path.name, given)
-    from PIL import Image
 
-    pixels = np.asarray(Image.open(path).convert("L"), np.float32)[None]
-    return Cutout(
-        object_id=given["object_id"] or path.stem,
-        flux=pixels,
-        bands=("grey",),
-        unit="picture",
-        pixel_scale_arcsec=given["pixel_scale_arcsec"],
-        survey=given["survey"] or "",
-    )
+def find(inputs: Sequence[PathLike] | PathLike) -> list[tuple[Path, ...]]:
+    """Files that may hold cutouts, one tuple a galaxy, in the order of `inputs` and of names within a folder.
 
+    Folders are walked with all folders in them; in them only names that end as images count, and predictions
+    (`*.arms.fits`), point-spread functions (`psf-*`) and masks (`mask_*`, `*_mask.*`, a folder `masks`) are passed
+    over. A file that is named itself is always taken. A folder without any image stands for itself, and reading it
+    says so.
 
-def find(inputs):
+    FITS files in one folder belong to one galaxy if their names differ only in the band (g-band.fits, r-band.fits;
+    HSC-G-9813.fits, HSC-R-9813.fits). Files that name a band but have no such partner are matched by the position of
+    their frame's centre, for which their headers are read; nothing else is opened.
+    """
     inputs = [inputs] if isinstance(inputs, str | Path) else inputs
-    return [(p,) for i in map(Path, inputs) for p in (sorted(i.iterdir()) if i.is_dir() else [i])]
+    groups: list[tuple[Path, ...]] = []
+    loose: list[Path] = []
+    for path in map(Path, inputs):
+        if not path.is_dir():
+            loose.append(path)
+            continue
+        found = [group for files in _walk(path) for group in _grouped(files)]
+        groups += found or [(path,)]
+    return _grouped(loose) + groups
 
 
-def read_many(inputs, **overrides: Any) -> Iterator[Cutout | Unreadable]:
-    for (path,) in find(inputs):
-        yield read_one(
-            path, **({"object_id": None, "survey": None, "bands": None, "pixel_scale_arcsec": None} | overrides)
+def read_many(inputs: Sequence[PathLike] | PathLike, **overrides: Any) -> Iterator[Cutout | Unreadable]:
+    """See `flaxgal.survey.cutout.read_cutouts`."""
+    taken: dict[str, Path] = {}
+    for paths in find(inputs):
+        try:
+            cutout = read_one(paths, **overrides)
+        except ValueError as error:
+            yield Unreadable(paths[0], str(error))
+            continue
+        if cutout.object_id in taken:
+            yield Unreadable(
+                paths[0],
+                f"{paths[0]}: found a second galaxy of the id {cutout.object_id} after {taken[cutout.object_id]}; "
+                f"wanted one id a galaxy: rename one of the files",
+            )
+            continue
+        taken[cutout.object_id] = paths[0]
+        yield cutout
+
+
+def _read_file(path: Path, **given: Any) -> Cutout:
+    if kind_of(path) == "picture":
+        return read_picture(path, **given)
+    with opened_fits(path) as hdus:
+        if fits_format.is_flaxgal(hdus):
+            cutout = fits_format.read(hdus, path.name, given)
+            check_light(path.name, cutout.flux)
+            return cutout
+        if "PROB" in hdus and "FLAXGAL" in hdus[0].header:
+            raise ValueError(f"{path.name}: found a prediction of flaxgal; wanted the image that it was made from")
+        return read_image(hdus, path, **given)
+
+
+def _read_psfs(psf: PathLike | Mapping[str, PathLike], bands: tuple[str, ...]) -> dict[str, np.ndarray]:
+    if isinstance(psf, Mapping):
+        return {band: read_psf(path) for band, path in psf.items()}
+    if len(bands) > 1:
+        raise ValueError(
+            f"{psf}: found one point-spread function for the bands {' '.join(bands)}; give one for each band"
         )
+    return {bands[0]: read_psf(psf)}
+
+
+def _common_name(paths: Sequence[Path], first: Cutout) -> str:
+    """What the files' names share apart from the band; else the place on the sky; else the folder's name."""
+    names = {cards.name_without_band(path.name) for path in paths}
+    if len(names) == 1 and (name := names.pop()):
+        return name
+    if first.ra_deg is not None and first.dec_deg is not None:
+        return position_name(first.ra_deg, first.dec_deg)
+    return paths[0].resolve().parent.name
+
+
+def _walk(folder: Path) -> Iterator[list[Path]]:
+    """The image files of each folder at and below `folder`."""
+    for here, below, files in os.walk(folder):
+        below[:] = sorted(name for name in below if not name.startswith(".") and name.lower() != "masks")
+        images = [name for name in sorted(files) if IMAGE_ENDINGS.search(name) and not NOT_CUTOUTS.search(name)]
+        if images:
+            yield [Path(here, name) for name in images]
+
+
+def _grouped(files: Sequence[Path]) -> list[tuple[Path, ...]]:
+    """Files of one galaxy in several bands side by side; each group at the place of its first file."""
+    by_name: dict[tuple[Path, str], list[Path]] = defaultdict(list)
+    bands: dict[Path, str] = {}
+    for path in files:
+        band = cards.band_in_name(path.name) if re.search(r"\.(fits|fit|fts)(\.|$)", path.name.lower()) else None
+        if band is not None:
+            bands[path] = band
+            by_name[path.parent, cards.name_without_band(path.name)].append(path)
+    groups = {path: (path,) for path in files}
+    for some in by_name.values():
+        if len({bands[path] for path in some}) == len(some) > 1:
+            groups.update(dict.fromkeys(some[1:], ()) | {some[0]: tuple(some)})
+    alone = [path for path in bands if groups[path] == (path,)]
+    if len({bands[path] for path in alone}) > 1:
+        for some in _by_place(alone):
+            if len({bands[path] for path in some}) == len(some) > 1:
+                groups.update(dict.fromkeys(some[1:], ()) | {some[0]: tuple(some)})
+    return [group for group in groups.values() if group]
+
+
+def _by_place(files: Sequence[Path]) -> list[list[Path]]:
+    """Files of one folder whose frames have the same centre."""
+    places: list[tuple[float, float, Path]] = []
+    for path in files:
+        centre = _frame_centre(path)
+        if centre is not None:
+            places.append((centre[1], centre[0], path))
+    groups: list[list[tuple[float, float, Path]]] = []
+    for dec, ra, path in sorted(places):
+        place = (dec, ra, path)
+        # Groups begin in the order of declination, so only the last few can be near.
+        near = itertools.takewhile(lambda group, dec=dec: dec - group[0][0] < SAME_PLACE_DEG, reversed(groups))
+        mine = next((group for group in near if _beside(group[0], place)), None)
+        if mine is None:
+            groups.append([place])
+        else:
+            mine.append(place)
+    return [sorted(path for _, _, path in group) for group in groups]
+
+
+def _beside(one: tuple[float, float, Path], other: tuple[float, float, Path]) -> bool:
+    apart = (one[1] - other[1] + 180) % 360 - 180
+    return abs(apart) * math.cos(math.radians(one[0])) < SAME_PLACE_DEG and one[2].parent == other[2].parent
+
+
+def _frame_centre(path: Path) -> tuple[float, float] | None:
+    """Right ascension and declination by a file's header; None if it has none (reading the file will say why)."""
+    try:
+        with opened_fits(path) as hdus:
+            for number in image_hdus(hdus):
+                wcs = cards.celestial_wcs(hdus[number].header, path.name)
+                if wcs is not None:
+                    return wcs_centre_deg(wcs, hdus[number].shape[-2:])
+    except ValueError:
+        return None
+    return None
