@@ -39,18 +39,18 @@ class MockConfig:
     """From g, r, i, z, y."""
     pixel_scale_arcsec: float = 0.168
     """HSC's coadds by default."""
-    effective_radius_pixels: tuple[float, float] = (4.5, 22.0)
+    effective_radius_pixels: tuple[float, float] = (6.0, 22.0)
     """Half-light radius along the major axis, drawn uniformly in the logarithm."""
     signal_to_noise: tuple[float, float] = (100.0, 3000.0)
     """S/N of the light within the half-light ellipse in the last band but one, drawn uniformly in the logarithm."""
-    seeing_fwhm_arcsec: tuple[float, float] = (0.33, 0.9)
+    seeing_fwhm_arcsec: tuple[float, float] = (0.35, 0.85)
     """Full width at half maximum of the Moffat point-spread function."""
     moffat_beta: tuple[float, float] = (2.5, 4.5)
     """Exponent of the Moffat function: small means broad wings."""
     max_inclination_deg: float = 75.0
     class_fractions: tuple[float, float, float] = (0.1, 0.1, 0.8)
     """Shares of E, S0 and Sp."""
-    arm_count_fractions: tuple[float, float, float, float] = (0.06, 0.6, 0.18, 0.16)
+    arm_count_fractions: tuple[float, float, float, float] = (0.06, 0.7, 0.14, 0.1)
     """Shares of spirals with 1, 2, 3 and 4 arms."""
     pitch_angle_deg: tuple[float, float] = (8.0, 38.0)
     """Of the arms at their middle radius."""
@@ -66,7 +66,7 @@ class MockConfig:
     """Chance that each of four possible neighbours (stars and galaxies) is there."""
     mask_width: float = 1.0
     """Width of the arm mask, in units of the full width at half maximum of the arm after seeing."""
-    mask_contrast: float = 0.035
+    mask_contrast: float = 0.04
     """Least height of an arm over its surroundings, as a share of the light there, for it to be in the mask."""
     mask_signal_to_noise: float = 0.5
     """Least height of an arm over its surroundings, in units of the noise of one pixel (all bands together)."""

@@ -218,7 +218,7 @@ def draw_galaxy(config: MockConfig, key: PRNGKeyArray) -> Galaxy:
         neighbours=_draw_neighbours(lots, config),
         offset_x=lots.uniform(-1.0, 1.0) * config.max_offset_pixels,
         offset_y=lots.uniform(-1.0, 1.0) * config.max_offset_pixels,
-        nucleus=lots.chance(0.15) * lots.uniform(0.0, 0.05),
+        nucleus=lots.chance(0.3) * lots.uniform(0.0, 0.06),
         fwhm=fwhm,
         moffat_beta=lots.uniform(*config.moffat_beta),
         signal_to_noise=lots.log_uniform(*config.signal_to_noise),
@@ -235,14 +235,14 @@ def _draw_disc(lots: Lots, config: MockConfig, kind: Int[Array, ""]) -> Disc:
     ring = lots.chance(0.2) * lots.uniform(0.1, 0.6)
     return Disc(
         effective_radius=radius,
-        n=lots.uniform(0.5, 1.15),
+        n=lots.uniform(0.7, 1.2),
         angle=lots.angle() / 2,
         inclination_deg=jnp.rad2deg(jnp.arccos(cos_inclination)),
         axis_ratio=jnp.sqrt(thickness**2 + (1 - thickness**2) * cos_inclination**2),
         lopsidedness=jnp.minimum(jnp.abs(lots.normal(0.05)), 0.2) * spiral,
         lopsided_angle=lots.angle(),
         bend=jnp.clip(lots.normal(0.06), -0.2, 0.2),
-        break_radius=lots.uniform(1.0, 2.4) * radius,
+        break_radius=lots.uniform(0.9, 2.2) * radius,
         outer_scale=lots.log_uniform(0.25, 1.5),
         texture=lots.uniform(0.0, 0.1) * spiral,
         texture_phase=lots.angle((WAVES,)),
@@ -255,8 +255,8 @@ def _draw_disc(lots: Lots, config: MockConfig, kind: Int[Array, ""]) -> Disc:
 
 def _draw_bulge(lots: Lots, kind: Int[Array, ""], disc: Disc) -> Bulge:
     elliptical = kind == ELLIPTICAL
-    share = jnp.where(kind == LENTICULAR, lots.uniform(0.2, 0.6), lots.log_uniform(0.03, 0.5))
-    size = jnp.where(elliptical, lots.uniform(0.5, 1.0), lots.uniform(0.06, 0.22)) * disc.effective_radius
+    share = jnp.where(kind == LENTICULAR, lots.uniform(0.2, 0.6), lots.log_uniform(0.07, 0.45))
+    size = jnp.where(elliptical, lots.uniform(0.5, 1.0), lots.uniform(0.03, 0.16)) * disc.effective_radius
     share, n = jnp.where(elliptical, 1.0, share), lots.uniform(0.8, 4.2)
     return Bulge(
         share=share,
@@ -281,12 +281,13 @@ def _draw_arms(lots: Lots, config: MockConfig, kind, disc: Disc, bulge: Bulge, b
     spiral = (kind == SPIRAL).astype(jnp.float32)
     count = lots.choice(config.arm_count_fractions) + 1
     flocculence = lots.uniform(*config.flocculence) ** 1.5
-    pitch = jnp.deg2rad(lots.uniform(*config.pitch_angle_deg))
+    low, high = config.pitch_angle_deg
+    pitch = jnp.deg2rad(low + (high - low) * lots.uniform() ** 1.3)
     arm = jnp.arange(MAX_ARMS)
-    inner = jnp.maximum(lots.uniform(0.3, 0.9) * disc.effective_radius, 1.2 * bulge.effective_radius)
+    inner = jnp.maximum(lots.uniform(0.2, 0.7) * disc.effective_radius, 1.2 * bulge.effective_radius)
     inner = jnp.where(bar.share > 0, bar.length * lots.uniform(0.85, 1.05), inner)
     inner = jnp.maximum(inner, 1.5)
-    outer = jnp.maximum(lots.uniform(1.2, 2.6) * disc.effective_radius, 1.9 * inner)
+    outer = jnp.maximum(lots.uniform(1.2, 2.6) * disc.effective_radius, inner * jnp.exp(2.2 * jnp.tan(pitch)))
     from_bar = (bar.share > 0) & (count <= 2)
     start = jnp.where(from_bar, bar.angle + lots.normal(0.15), lots.angle())
     uneven = lots.normal(0.08 + 0.3 * flocculence, (MAX_ARMS,))
@@ -297,7 +298,7 @@ def _draw_arms(lots: Lots, config: MockConfig, kind, disc: Disc, bulge: Bulge, b
         chirality=jnp.where(lots.chance(0.5) > 0, 1.0, -1.0) * spiral,
         pitch=pitch,
         contrast=spiral * lots.log_uniform(*config.arm_contrast),
-        contrast_growth=lots.uniform(-0.3, 1.5),
+        contrast_growth=lots.uniform(-0.3, 2.0),
         inner_radius=inner,
         outer_radius=outer,
         angle=start + 2 * jnp.pi * arm / count + uneven * (arm > 0),
@@ -311,7 +312,7 @@ def _draw_arms(lots: Lots, config: MockConfig, kind, disc: Disc, bulge: Bulge, b
         width=lots.uniform(0.06, 0.15),
         width_growth=lots.uniform(0.0, 1.0),
         skew=lots.uniform(0.0, 0.35),
-        patchiness=0.1 + flocculence * lots.uniform(0.2, 0.8),
+        patchiness=0.05 + flocculence * lots.uniform(0.1, 0.7),
         patch_phase=lots.angle((MAX_ARMS, WAVES)),
         age=disc.age - lots.uniform(0.1, 0.6),
         dust=lots.chance(0.6) * lots.uniform(0.0, 0.7) * spiral,
@@ -332,7 +333,7 @@ def _draw_neighbours(lots: Lots, config: MockConfig) -> Neighbours:
     return Neighbours(
         x=distance * jnp.cos(angle),
         y=distance * jnp.sin(angle),
-        share=lots.chance(config.neighbour_rate, shape) * lots.log_uniform(0.002, 0.3, shape),
+        share=lots.chance(config.neighbour_rate, shape) * lots.log_uniform(0.002, 0.5, shape),
         scale=is_galaxy * lots.log_uniform(0.5, 2.5, shape),
         axis_ratio=lots.uniform(0.3, 1.0, shape),
         angle=lots.angle(shape),

@@ -11,8 +11,9 @@ L = G − E + ⟨E⟩. A pixel is arm where
 1. it lies on a **ridge**: within `mask_width` × FWHM / 2 of an arm's crest, the FWHM being that of the arm's Gaussian
    cross-section as seen on the sky, the seeing added in quadrature; and between the arm's ends (± 0.1 in ln R);
 2. the arm **stands out** there: H ≥ `mask_contrast` · L and H ≥ `mask_signal_to_noise` · (sky noise of a pixel), with H
-   and L averaged along the ridge under a Gaussian of σ = 2 pixels, so that a short gap does not break the mask;
+   and L averaged along the ridge under a Gaussian of σ = 1.5 + 0.12 R_e pixels, so that no short gap breaks the mask;
 3. it is not a **crumb**: the ridge pixels that stand out fill at least 30 % of a Gaussian of σ = 2.2 pixels around it,
+   the outline is that of a brush: where a Gaussian of σ = 1 pixel is filled to 45 %;
    and the whole mask has at least `mask_pixels` pixels, else it is empty.
 """
 
@@ -33,8 +34,8 @@ Mask = Bool[Array, "y x"]
 
 SIGMA_OF_FWHM = 0.4247
 """Standard deviation of a Gaussian over its full width at half maximum."""
-ALONG_PIXELS = 2.0
 CRUMB_PIXELS, CRUMB_SHARE = 2.2, 0.3
+BRUSH_PIXELS = 1.0
 _TINY = 1e-6
 
 
@@ -57,10 +58,12 @@ def arm_mask(config: MockConfig, galaxy: Galaxy, whole: Bands, arms: Bands, sky:
     around = blur(arms, 1 + 1.2 * jnp.sqrt(seeing**2 + (0.08 * galaxy.disc.effective_radius) ** 2))
     radius, angle = disc_plane(galaxy.disc, *sky_coordinates(config.image_size, galaxy))
     ridge = arm_ridge(galaxy.arms, radius, angle, seeing=seeing, width=config.mask_width)
-    height, light, filled = blur(jnp.stack([arms - around, whole - arms + around, jnp.ones_like(arms)]) * ridge, 2.0)
+    layers = jnp.stack([arms - around, whole - arms + around, jnp.ones_like(arms)])
+    height, light, filled = blur(layers * ridge, 1.5 + 0.12 * galaxy.disc.effective_radius)
     threshold = jnp.maximum(config.mask_contrast * light, config.mask_signal_to_noise * noise * filled)
     mask = ridge & (height >= threshold)
     mask &= blur(mask.astype(jnp.float32), CRUMB_PIXELS) >= CRUMB_SHARE
+    mask = blur(mask.astype(jnp.float32), BRUSH_PIXELS) >= 0.45
     return mask & (jnp.sum(mask) >= config.mask_pixels) & (galaxy.arms.count > 0)
 
 
