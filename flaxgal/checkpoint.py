@@ -1,0 +1,149 @@
+"""Weights on disk, and back: Orbax, a flat dictionary of arrays named by their path, nothing that only this code reads.
+
+    RUN/checkpoints/last/000600    everything that training goes on from
+    RUN/checkpoints/best/000500    the averaged weights of the look with the best validation Dice
+
+A checkpoint is written under a temporary name, renamed when it is whole, and only then are older ones removed: a run
+that dies while it saves leaves the one before. `best` never runs ahead of what `last` can go on from (`prune`).
+"""
+
+from __future__ import annotations
+
+import logging
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import jax
+import numpy as np
+from flax import nnx
+
+from flaxgal.config import TrainConfig
+from flaxgal.models.unet import UNet
+from flaxgal.runlog import CHECKPOINTS, read_config
+
+__all__ = ["Run", "leaves_by_path", "load_run", "prune", "restore", "save", "steps_saved"]
+
+Tree = TypeVar("Tree")
+
+
+@dataclass(frozen=True, eq=False)
+class Run:
+    """A trained run, ready to be applied."""
+
+    name: str
+    """Name of its folder."""
+    config: TrainConfig
+    model: UNet
+    """With the averaged weights."""
+    step: int
+    """Training steps behind these weights."""
+
+
+def load_run(folder: Path | str) -> Run:
+    """The run in `folder`, with the averaged weights of its best look, or of its last when it never looked.
+
+    Raises
+    ------
+    ValueError
+        If the folder is no run folder, has no checkpoint, or its checkpoint does not fit its config.
+    """
+    folder = Path(folder)
+    config = read_config(folder)
+    kind = "best" if steps_saved(folder, "best") else "last"
+    like = {"average": jax.eval_shape(lambda: UNet(config.model, nnx.Rngs(params=0)))}
+    tree, step = restore(folder, kind, like)
+    return Run(name=folder.resolve().name, config=config, model=tree["average"], step=step)
+
+
+def save(folder: Path, kind: str, step: int, tree: Any) -> Path:
+    """Write the arrays of `tree` as the checkpoint `kind` ("best" or "last") of a step; whole on disk on return."""
+    path = _home(folder, kind) / f"{step:06d}"
+    # NumPy arrays, as arrays of JAX would be restored onto the devices they were saved from, and no others.
+    arrays = {name: np.asarray(leaf) for name, leaf in leaves_by_path(tree).items()}
+    _checkpointer().save(path.resolve(), arrays, force=True)
+    return path
+
+
+def restore(folder: Path, kind: str, like: Tree) -> tuple[Tree, int]:
+    """The newest checkpoint `kind`, in the structure of `like` (arrays, or `jax.eval_shape` of them), and its step.
+
+    Arrays of the checkpoint that `like` has not are passed over: averaged weights can be had from a full checkpoint.
+
+    Raises
+    ------
+    ValueError
+        If there is none, it is damaged, or an array is missing or of another shape.
+    """
+    steps = steps_saved(folder, kind)
+    if not steps:
+        raise ValueError(
+            f"{folder} has no checkpoint ({CHECKPOINTS}/{kind} is empty): the run never got to its first save; "
+            f"train it (flaxgal train --resume) or give another run"
+        )
+    path = _home(folder, kind) / f"{steps[-1]:06d}"
+    try:
+        found = _checkpointer().restore(path.resolve())
+    except Exception as error:  # Orbax and TensorStore raise whatever they like for damaged files
+        raise ValueError(
+            f"{path}: not a readable checkpoint ({type(error).__name__}); remove it to use an older one, or train again"
+        ) from error
+    return _fill(like, found, path), steps[-1]
+
+
+def steps_saved(folder: Path, kind: str) -> list[int]:
+    """Steps of the checkpoints of a kind that are whole, oldest first."""
+    home = _home(folder, kind)
+    return sorted(int(entry.name) for entry in home.iterdir() if entry.name.isdigit()) if home.is_dir() else []
+
+
+def prune(folder: Path, kind: str, *, keep: int | None = None, beyond: int | None = None) -> None:
+    """Remove the checkpoints of a kind but the newest `keep`, or those of steps beyond a step, and unfinished ones."""
+    home = _home(folder, kind)
+    steps = steps_saved(folder, kind)
+    for entry in home.iterdir() if home.is_dir() else ():
+        stale = not entry.name.isdigit()
+        old = keep is not None and not stale and int(entry.name) not in steps[-keep:]
+        ahead = beyond is not None and not stale and int(entry.name) > beyond
+        if stale or old or ahead:
+            shutil.rmtree(entry, ignore_errors=True)
+
+
+def leaves_by_path(tree: Any) -> dict[str, jax.Array]:
+    """The arrays of a pytree under names such as `model/down/0/convolution/kernel/value`."""
+    return {_name(path): leaf for path, leaf in jax.tree_util.tree_leaves_with_path(tree)}
+
+
+def _fill(like: Tree, found: dict[str, Any], path: Path) -> Tree:
+    """`like` with the arrays that were found, checked one by one."""
+
+    def leaf(key_path: Any, wanted: Any) -> np.ndarray:
+        name = _name(key_path)
+        if name not in found:
+            raise ValueError(f"{path}: holds no {name}, which the run's config asks for; it is of another network")
+        array = np.asarray(found[name])
+        if array.shape != wanted.shape:
+            raise ValueError(
+                f"{path}: {name} has shape {array.shape}, the run's config asks for {wanted.shape}; give the "
+                f"config.json that it was trained with, or train again"
+            )
+        return array.astype(wanted.dtype, copy=False)
+
+    return jax.tree_util.tree_map_with_path(leaf, like)
+
+
+def _name(path: Any) -> str:
+    return jax.tree_util.keystr(path, simple=True, separator="/")
+
+
+def _home(folder: Path, kind: str) -> Path:
+    return Path(folder) / CHECKPOINTS / kind
+
+
+def _checkpointer() -> Any:
+    """Orbax, imported when first needed (it takes seconds) and told to keep its diary to itself."""
+    import orbax.checkpoint
+
+    logging.getLogger("absl").setLevel(logging.ERROR)
+    return orbax.checkpoint.PyTreeCheckpointer()

@@ -1,0 +1,164 @@
+"""How good a run is on galaxies it has not been trained on: scores of the arm class, galaxy by galaxy and together."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from astropy.table import Table
+from jaxtyping import Array, Float, Float32
+
+from flaxgal.checkpoint import Run, load_run
+from flaxgal.datasets.builders import open_snapshot
+from flaxgal.datasets.feed import padded_batches, pixels_of
+from flaxgal.datasets.loader import Examples, load_split
+from flaxgal.metrics import Confusion, bootstrap_interval, confusion, dice, iou, precision, recall
+from flaxgal.models.unet import UNet
+from flaxgal.survey.atomic import replaced_when_whole
+from flaxgal.train import arm_class
+
+__all__ = ["SCORES", "Evaluation", "evaluate", "predict_batch", "score_galaxies", "summarise"]
+
+SCORES = {"dice": dice, "iou": iou, "precision": precision, "recall": recall}
+
+SIZE_EDGES = (0.05, 0.1, 0.2)
+SIZES = ("no arms", "under 5 %", "5-10 %", "10-20 %", "over 20 %")
+"""Bins of size: the share of a picture's counted pixels that is arm in the truth. The same for every data set."""
+
+
+@dataclass(frozen=True, eq=False)
+class Evaluation:
+    """Scores of one run on one split."""
+
+    galaxies: Table
+    """One row a galaxy."""
+    summary: dict[str, Any]
+    """Means with intervals, pooled scores, and both by survey and by size; as evaluation/SPLIT.json holds it."""
+
+
+@jax.jit
+def predict_batch(model: UNet, image: Float[Array, "n y x band"]) -> Float[Array, "n y x class"]:
+    """Probability of each class at each pixel, for pictures in 0..1 whose sides the network can halve."""
+    return jax.nn.sigmoid(model(image))
+
+
+def evaluate(
+    run_folder: Path | str,
+    snapshot: Path | str,
+    split: str = "test",
+    *,
+    batch_size: int = 64,
+    threshold: float | None = None,
+    seed: int = 0,
+) -> Evaluation:
+    """Score a run on a split of a snapshot, and keep table and summary in the run folder's evaluation/.
+
+    Truth is arm where at least half of the people marked a pixel; the prediction is arm above the run's threshold.
+
+    Raises
+    ------
+    ValueError
+        If the run has no checkpoint, or the snapshot other bands, classes or size, or no galaxies in the split.
+    """
+    run = load_run(run_folder)
+    model, about = run.config.model, open_snapshot(snapshot)
+    galaxies = load_split(about.folder, split, bands=model.bands, classes=model.classes, image_size=model.image_size)
+    threshold = run.config.threshold if threshold is None else threshold
+    table = score_galaxies(galaxies, predict_arms(run, galaxies, batch_size), model.classes, threshold)
+    summary = {
+        "run": run.name,
+        "step": run.step,
+        "snapshot": f"{about.name}/{about.version}",
+        "split": split,
+        "threshold": threshold,
+        **summarise(table, seed=seed),
+    }
+    _write(Path(run_folder) / "evaluation", f"{about.name}-{about.version}-{split}", table, summary)
+    return Evaluation(galaxies=table, summary=summary)
+
+
+def predict_arms(run: Run, galaxies: Examples, batch_size: int) -> Float32[np.ndarray, "n y x"]:
+    """The probability of arm at each pixel of each galaxy."""
+    arm, parts = arm_class(run.config.model.classes), []
+    for batch, real in padded_batches(pixels_of(galaxies), min(batch_size, len(galaxies))):
+        image = jnp.asarray(batch.image.astype(np.float32) / np.float32(255))
+        parts.append(np.asarray(predict_batch(run.model, image)[:real, ..., arm]))
+    return np.concatenate(parts)
+
+
+def score_galaxies(
+    galaxies: Examples, probability: Float32[np.ndarray, "n y x"], classes: Sequence[str], threshold: float
+) -> Table:
+    """One row a galaxy: its scores, how many pixels are arm in the truth and in the prediction, and its size bin."""
+    truth = galaxies.target[..., arm_class(classes)] >= 127.5
+    counts = confusion(probability > threshold, truth, galaxies.weight / 255)
+    counted = np.maximum((galaxies.weight / 255).sum(axis=(1, 2)), 1e-9)
+    table = Table({"object_id": galaxies.object_id.astype(str), "survey": galaxies.survey.astype(str)})
+    for name, score in SCORES.items():
+        table[name] = score(counts)
+    table["arm_pixels_truth"], table["arm_pixels_predicted"] = counts.truth, counts.predicted
+    table["arm_pixels_both"] = counts.true_positive
+    bins = np.where(counts.truth == 0, 0, 1 + np.digitize(counts.truth / counted, SIZE_EDGES))
+    table["size"] = np.asarray(SIZES)[bins]
+    for name, description in _DESCRIPTIONS.items():
+        table[name].info.description = description
+    return table
+
+
+def summarise(table: Table, *, seed: int = 0, level: float = 0.95) -> dict[str, Any]:
+    """Mean scores with bootstrap intervals over galaxies, and pooled ones: of all, by survey, by size of the arms."""
+    size_order = [size for size in SIZES if size in set(table["size"])]
+    return {
+        "interval_level": level,
+        "all": _scores(table, seed, level),
+        "by_survey": {str(name): _scores(table[table["survey"] == name], seed, level) for name in _names(table)},
+        "by_size": {name: _scores(table[table["size"] == name], seed, level) for name in size_order},
+    }
+
+
+_DESCRIPTIONS = {
+    "dice": "2 TP / (2 TP + FP + FN) of arm pixels; 1 where neither has any",
+    "iou": "TP / (TP + FP + FN) of arm pixels; 1 where neither has any",
+    "precision": "TP / (TP + FP) of arm pixels",
+    "recall": "TP / (TP + FN) of arm pixels",
+    "arm_pixels_truth": "pixels that at least half of the people marked as arm",
+    "arm_pixels_predicted": "pixels above the threshold",
+    "arm_pixels_both": "pixels that are arm in both",
+    "size": "share of the picture that is arm in the truth",
+}
+
+
+def _scores(table: Table, seed: int, level: float) -> dict[str, Any]:
+    """Mean, interval and pooled value of each score over the galaxies of a table."""
+    both = np.asarray(table["arm_pixels_both"])
+    counts = Confusion(
+        true_positive=both,
+        false_positive=np.asarray(table["arm_pixels_predicted"]) - both,
+        false_negative=np.asarray(table["arm_pixels_truth"]) - both,
+    ).pooled()
+    found: dict[str, Any] = {"galaxies": len(table)}
+    for name, score in SCORES.items():
+        values = np.asarray(table[name], np.float64)
+        low, high = bootstrap_interval(values, seed=seed, level=level)
+        found[name] = {"mean": float(values.mean()), "low": low, "high": high, "pooled": float(score(counts)[0])}
+    return found
+
+
+def _names(table: Table) -> list[str]:
+    return sorted(set(table["survey"]))
+
+
+def _write(folder: Path, name: str, table: Table, summary: dict[str, Any]) -> None:
+    """NAME.ecsv and NAME.json, each whole or not at all."""
+    table = table.copy()
+    table.meta |= {key: value for key, value in summary.items() if not isinstance(value, dict)}
+    with replaced_when_whole(folder / f"{name}.ecsv") as temporary:
+        table.write(temporary, format="ascii.ecsv")
+    with replaced_when_whole(folder / f"{name}.json") as temporary:
+        temporary.write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")

@@ -1,0 +1,315 @@
+"""The run folder: everything about a training run that somebody could ask for later, as files a person can read.
+
+config.json         every choice of the run
+environment.json    versions, devices, commit, command line and the dataset snapshots it saw; one entry a start
+metrics.jsonl       one JSON object a line: step, loss, learning rate, speed, and scores where it looked
+checkpoints/        best and last (`flaxgal.checkpoint`)
+evaluation/         tables (`flaxgal.evaluate`)
+figures/
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib.metadata
+import json
+import math
+import platform
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+
+import flaxgal
+from flaxgal.config import TrainConfig, from_json, to_json
+from flaxgal.survey.atomic import replaced_when_whole
+
+__all__ = [
+    "CHECKPOINTS",
+    "Journal",
+    "Progress",
+    "append_record",
+    "environment",
+    "forget_after",
+    "open_run",
+    "read_config",
+    "read_records",
+]
+
+CONFIG, ENVIRONMENT, METRICS, CHECKPOINTS = "config.json", "environment.json", "metrics.jsonl", "checkpoints"
+PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "grain", "numpy")
+
+MAY_CHANGE = ("name", "steps", "evaluate_every", "patience", "steps_per_dispatch")
+"""Choices that a resumed run may make anew."""
+
+
+def open_run(
+    folder: Path, config: TrainConfig, *, resume: bool = False, snapshots: Sequence[Mapping[str, Any]] = ()
+) -> None:
+    """Make the run folder, or open the one of a run that was stopped, and note what it runs on.
+
+    With `resume`, a folder that is not there yet is made: the same command line starts a run and goes on with it, as
+    job schedulers want it.
+
+    Raises
+    ------
+    ValueError
+        If the folder holds a run and `resume` is not asked for; if it holds anything else; if it was made with
+        choices that a resumed run cannot change.
+    """
+    if (folder / CONFIG).exists():
+        if not resume:
+            raise ValueError(
+                f"{folder} already holds a run: go on with it by --resume, or choose another name by --name or --run"
+            )
+        _check_same_choices(folder, config)
+    elif folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise ValueError(f"{folder} exists and is not a run folder (no {CONFIG}): choose another name by --run")
+    folder.mkdir(parents=True, exist_ok=True)
+    _write(folder / ENVIRONMENT, json.dumps([*_starts(folder), environment(snapshots)], indent=2) + "\n")
+    _write(folder / CONFIG, to_json(config))
+
+
+def read_config(folder: Path) -> TrainConfig:
+    """The choices that the run in `folder` was made with.
+
+    Raises
+    ------
+    ValueError
+        If there is no run in this folder, or its config is unreadable or of another version.
+    """
+    path = folder / CONFIG
+    if not path.is_file():
+        found = "no such folder" if not folder.exists() else f"no {CONFIG} in it"
+        raise ValueError(f"{folder}: not a run folder ({found}); give a folder that `flaxgal train` made, as runs/NAME")
+    try:
+        return from_json(TrainConfig, path.read_text())
+    except (ValueError, TypeError) as error:
+        raise ValueError(f"{path}: {error}") from None
+
+
+def append_record(folder: Path, record: Mapping[str, Any]) -> None:
+    """Add one line to metrics.jsonl at once, so that a killed run keeps it; numbers that are not finite become null."""
+    plain = {name: _plain(value) for name, value in record.items()}
+    with (folder / METRICS).open("a", encoding="utf-8") as file:
+        file.write(json.dumps(plain, allow_nan=False) + "\n")
+
+
+def read_records(folder: Path) -> list[dict[str, Any]]:
+    """The lines of metrics.jsonl, oldest first; a last line that a dying run left unfinished is not one."""
+    path = folder / METRICS
+    if not path.exists():
+        return []
+    records = []
+    for line in path.read_text(encoding="utf-8").splitlines():
+        try:
+            records.append(json.loads(line))
+        except json.JSONDecodeError:
+            break
+    return records
+
+
+def forget_after(folder: Path, step: int) -> list[dict[str, Any]]:
+    """Drop the records of steps after `step`, which a resumed run makes again; returns those that stay."""
+    kept = [record for record in read_records(folder) if record["step"] <= step]
+    _write(folder / METRICS, "".join(json.dumps(record) + "\n" for record in kept))
+    return kept
+
+
+def environment(snapshots: Sequence[Mapping[str, Any]] = ()) -> dict[str, Any]:
+    """What this process runs on: versions, devices, commit, command line. No host name, no user name."""
+    devices = jax.devices()
+    return {
+        "started_utc": datetime.now(UTC).isoformat(timespec="seconds"),
+        "flaxgal": flaxgal.__version__,
+        "git_commit": _commit(Path(__file__).parent),
+        "python": platform.python_version(),
+        "packages": {name: _version(name) for name in PACKAGES},
+        "device": {"platform": devices[0].platform, "kind": devices[0].device_kind, "count": len(devices)},
+        "command": [Path(sys.argv[0]).name, *sys.argv[1:]],
+        "snapshots": [dict(snapshot) for snapshot in snapshots],
+    }
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How a training run stands."""
+
+    step: int
+    steps: int
+    loss: float | None
+    """Training loss, averaged over the steps since the last record; None before the first step."""
+    validation_dice: float | None
+    """Mean Dice of the arm class over validation galaxies at the last look; None before it or without galaxies."""
+    best_dice: float | None
+    """The best look's."""
+    images_per_second: float | None
+    """Since the last record, looks left out. None until it can be told: the first step compiles."""
+    seconds_left: float | None
+    """Looks included."""
+    looked: bool = False
+    """Whether this step ended with a look at the validation split, and a checkpoint."""
+    stopped_early: bool = False
+
+
+class Journal:
+    """What a run has done since the last line of metrics.jsonl, and how fast.
+
+    Reports of the device are read one dispatch late, so that it never waits for this computer to look at them.
+    """
+
+    def __init__(
+        self, folder: Path, *, records: Sequence[Mapping[str, Any]], step: int, steps: int, batch_size: int
+    ) -> None:
+        self.folder, self.step, self.steps, self.batch_size = folder, step, steps, batch_size
+        self._records = list(records)
+        self._waiting: list[tuple[int, Mapping[str, Any]]] = []
+        self._losses: list[float] = []
+        self._last: dict[str, float] = {}
+        self._images_per_second: float | None = None
+        self._began: tuple[int, float] | None = None
+        self._clock = step, time.perf_counter()
+
+    @property
+    def steps_since_record(self) -> int:
+        """Steps whose loss is in no line yet."""
+        return len(self._losses)
+
+    def add(self, step: int, report: Mapping[str, Any], *, at_once: bool = False) -> None:
+        """Note a dispatch that ended with `step` steps done; `at_once` waits for its result.
+
+        Raises
+        ------
+        ValueError
+            If loss or gradient stopped being numbers.
+        """
+        self._waiting.append((step, report))
+        while len(self._waiting) > (0 if at_once else 1):
+            self._read(*self._waiting.pop(0))
+
+    def close_record(self, scores: Mapping[str, float] | None = None) -> None:
+        """Write a line with the mean loss since the last one, and the scores of a look if there was one."""
+        record = {"step": self.step, "loss": float(np.mean(self._losses)), **self._last}
+        record |= {"images_per_second": self._images_per_second, **(scores or {})}
+        append_record(self.folder, record)
+        self._records.append(record)
+        self._losses = []
+        self.restart_clock()
+
+    def restart_clock(self) -> None:
+        """Measure speed from here on."""
+        self._clock = self.step, time.perf_counter()
+
+    def dices(self) -> list[float]:
+        """Validation Dice of each look so far."""
+        return [record["validation_dice"] for record in self._records if record.get("validation_dice") is not None]
+
+    def looks_without_gain(self) -> int:
+        """How many looks ago the best one was; 0 before any look."""
+        dices = self.dices()
+        return len(dices) - 1 - int(np.argmax(dices)) if dices else 0
+
+    def progress(self, *, looked: bool = False, stopped_early: bool = False) -> Progress:
+        """How the run stands."""
+        dices = self.dices()
+        losses = self._losses or [record["loss"] for record in self._records[-1:]]
+        return Progress(
+            step=self.step,
+            steps=self.steps,
+            loss=float(np.mean(losses)) if losses else None,
+            validation_dice=dices[-1] if dices else None,
+            best_dice=max(dices, default=None),
+            images_per_second=self._images_per_second,
+            seconds_left=self._seconds_left(),
+            looked=looked,
+            stopped_early=stopped_early,
+        )
+
+    def _read(self, step: int, report: Mapping[str, Any]) -> None:
+        values = {name: np.asarray(value, np.float64) for name, value in report.items()}
+        good = np.isfinite(values["loss"]) & np.isfinite(values["gradient_norm"])
+        if not good.all():
+            bad = step - len(good) + 1 + int(np.argmin(good))
+            raise ValueError(
+                f"{self.folder}: the loss or its gradient stopped being a number at step {bad}; "
+                f"checkpoints of earlier looks are kept. Train under another name with a smaller "
+                f"--optimizer.learning-rate or --optimizer.clip-norm"
+            )
+        self.step = step
+        self._losses.extend(values.pop("loss").tolist())
+        self._last = {name: float(value[-1]) for name, value in values.items()}
+        if self._began is None:  # the first dispatch compiled, which says nothing about speed
+            self._began = step, time.perf_counter()
+            self.restart_clock()
+        elif step > self._clock[0]:
+            seconds = time.perf_counter() - self._clock[1]
+            self._images_per_second = (step - self._clock[0]) * self.batch_size / max(seconds, 1e-9)
+
+    def _seconds_left(self) -> float | None:
+        if self._began is None or self.step == self._began[0]:
+            return None
+        a_step = (time.perf_counter() - self._began[1]) / (self.step - self._began[0])
+        return a_step * (self.steps - self.step)
+
+
+def _check_same_choices(folder: Path, config: TrainConfig) -> None:
+    before, now = (_flat(dataclasses.asdict(each)) for each in (read_config(folder), config))
+    changed = [name for name in now if now[name] != before.get(name) and name not in MAY_CHANGE]
+    if changed:
+        name = changed[0]
+        raise ValueError(
+            f"{folder} was trained with {name} {before.get(name)}, not {now[name]}"
+            + (f" (and {len(changed) - 1} other choices differ: {', '.join(changed[1:])})" if changed[1:] else "")
+            + ": resume it with the choices in its config.json, or choose another name for a new run"
+        )
+
+
+def _flat(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested choices as one level, `model.widths`."""
+    flat = {}
+    for name, value in tree.items():
+        flat |= _flat(value, f"{prefix}{name}.") if isinstance(value, Mapping) else {f"{prefix}{name}": value}
+    return flat
+
+
+def _starts(folder: Path) -> list[dict[str, Any]]:
+    path = folder / ENVIRONMENT
+    return json.loads(path.read_text()) if path.exists() else []
+
+
+def _write(path: Path, text: str) -> None:
+    with replaced_when_whole(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def _plain(value: Any) -> Any:
+    """A NumPy or JAX scalar as Python's own number; None where it is not finite."""
+    value = value.item() if hasattr(value, "item") else value
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _version(package: str) -> str | None:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def _commit(folder: Path) -> str | None:
+    """The commit of the checkout that this code runs from, with "+changes" when it was edited since."""
+    git = ["git", "-C", str(folder)]
+    try:
+        commit = subprocess.run([*git, "rev-parse", "HEAD"], capture_output=True, text=True, timeout=10, check=True)
+        # a repository that merely surrounds an installed package says nothing about it
+        subprocess.run([*git, "ls-files", "--error-unmatch", "config.py"], capture_output=True, timeout=10, check=True)
+        edited = subprocess.run([*git, "diff", "--quiet", "HEAD", "--", "."], timeout=10, check=False).returncode
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return commit.stdout.strip() + ("+changes" if edited else "")

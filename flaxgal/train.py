@@ -1,0 +1,296 @@
+"""Training: one jitted step over a mesh of devices, and the loop that feeds it, looks, saves and goes on.
+
+Every random choice of step k is a function of (seed, k) alone, so a run that was killed goes on bit for bit as if it
+had not been.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from flax import nnx
+from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
+from jaxtyping import Array, Float, Int, Key
+
+from flaxgal import checkpoint, metrics, runlog
+from flaxgal.config import TrainConfig
+from flaxgal.datasets.augment import augment
+from flaxgal.datasets.builders import Snapshot
+from flaxgal.datasets.feed import (
+    Pixels,
+    open_snapshots,
+    padded_batches,
+    pixels_of,
+    read_validation,
+    training_feed,
+    unpack,
+)
+from flaxgal.datasets.loader import Examples
+from flaxgal.losses import total_loss
+from flaxgal.models.unet import UNet
+from flaxgal.runlog import Journal, Progress
+
+__all__ = ["State", "arm_class", "device_mesh", "eval_step", "new_state", "score", "train", "train_step"]
+
+RECORD_EVERY = 10
+"""Steps between lines in metrics.jsonl, beside one at each look."""
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True, eq=False)
+class State:
+    """All that a training step changes. The same on every device of the mesh."""
+
+    model: UNet
+    optimizer: Any
+    """Optax's state."""
+    average: UNet
+    """Moving average of the weights: what is evaluated, saved and used."""
+    step: Int[Array, ""]
+    """Steps done."""
+    key: Key[Array, ""]
+    """The run's key; a step folds its number in."""
+
+
+@partial(jax.jit, static_argnames=("config", "mesh"), donate_argnames="state")
+def train_step(
+    state: State, resident: Pixels | None, picks: Any, *, config: TrainConfig, mesh: Mesh
+) -> tuple[State, dict[str, Float[Array, " step"]]]:
+    """The state some steps on, and loss and gradient norm of each step.
+
+    Parameters
+    ----------
+    state
+        Given up: its memory is used for the new one.
+    resident
+        A training set that lives on the device, or None.
+    picks
+        Galaxies of each step: int32 (step, n), rows of `resident`; or, without it, the `Pixels` themselves with the
+        leading axes (step, n). n is split over the mesh.
+    """
+
+    def step(state: State, pick: Any) -> tuple[State, dict[str, jax.Array]]:
+        batch = pick if resident is None else jax.tree.map(lambda array: array[pick], resident)
+        batch = jax.lax.with_sharding_constraint(batch, NamedSharding(mesh, PartitionSpec("data")))
+        state, report = _update(state, batch, config)
+        return jax.lax.with_sharding_constraint(state, NamedSharding(mesh, PartitionSpec())), report
+
+    if len(jax.tree.leaves(picks)[0]) > 1:
+        return jax.lax.scan(step, state, picks)
+    # Not a scan of length one: XLA's loops on a CPU run convolutions without their fast path, 25 times slower.
+    state, report = step(state, jax.tree.map(lambda array: array[0], picks))
+    return state, jax.tree.map(lambda value: value[None], report)
+
+
+@partial(jax.jit, static_argnames="config")
+def eval_step(model: UNet, batch: Pixels, *, config: TrainConfig) -> dict[str, Float[Array, " n"]]:
+    """Loss, and counts of arm pixels at the run's threshold, of each galaxy; pixels of weight 0 do not count.
+
+    Truth is arm where at least half of the people marked the pixel.
+    """
+    image, target, weight = unpack(batch)
+    logits = model(image)
+    loss = jax.vmap(lambda *one: total_loss(*(each[None] for each in one), config.loss))(logits, target, weight)
+    arm = arm_class(config.model.classes)
+    predicted = jax.nn.sigmoid(logits[..., arm]) > config.threshold
+    truth = target[..., arm] >= 0.5
+    return {
+        "loss": loss,
+        "true_positive": (weight * (predicted & truth)).sum((1, 2)),
+        "false_positive": (weight * (predicted & ~truth)).sum((1, 2)),
+        "false_negative": (weight * (~predicted & truth)).sum((1, 2)),
+    }
+
+
+def _update(state: State, batch: Pixels, config: TrainConfig) -> tuple[State, dict[str, jax.Array]]:
+    """One step of optimisation."""
+    augment_key, dropout_key = jax.random.split(jax.random.fold_in(state.key, state.step))
+    image, target, weight = augment(augment_key, *unpack(batch), config.augment)
+
+    def loss_of(model: UNet) -> jax.Array:
+        return total_loss(model(image, key=dropout_key), target, weight, config.loss)
+
+    loss, gradient = jax.value_and_grad(loss_of)(state.model)
+    change, optimizer = make_optimizer(config).update(gradient, state.optimizer, state.model)
+    model = optax.apply_updates(state.model, change)
+    average = _moving_average(state.average, model, state.step, config.optimizer.average_decay)
+    report = {
+        "loss": loss,
+        "gradient_norm": optax.global_norm(gradient),
+        "learning_rate": jnp.asarray(learning_rate(config)(state.step), jnp.float32),
+    }
+    return State(model=model, optimizer=optimizer, average=average, step=state.step + 1, key=state.key), report
+
+
+def _moving_average(average: UNet, model: UNet, step: Int[Array, ""], decay: float) -> UNet:
+    """The exponential average of the weights after each step, the start included without bias.
+
+    Weights w_1 … w_t are averaged with shares proportional to decay^(t-i), which sum to 1 from the first step on
+    (the bias correction of Kingma & Ba 2015, sec. 3, carried along).
+    """
+    done = step.astype(jnp.float32)
+    old = decay * (1 - decay**done) / (1 - decay ** (done + 1))
+    return jax.tree.map(lambda a, w: old * a + (1 - old) * w, average, model)
+
+
+def make_optimizer(config: TrainConfig) -> optax.GradientTransformation:
+    """AdamW on clipped gradients; kernels decay, biases and scales do not."""
+    chosen = config.optimizer
+    return optax.chain(
+        optax.clip_by_global_norm(chosen.clip_norm),
+        optax.adamw(
+            learning_rate(config),
+            weight_decay=chosen.weight_decay,
+            mask=lambda model: jax.tree.map(lambda leaf: leaf.ndim > 1, model),
+        ),
+    )
+
+
+def learning_rate(config: TrainConfig) -> optax.Schedule:
+    """Linear warm-up, at most half of the run, then half a cosine down to 0 at the last step."""
+    peak = config.optimizer.learning_rate
+    warmup = min(config.optimizer.warmup_steps, config.steps // 2)
+    return optax.warmup_cosine_decay_schedule(
+        init_value=peak / (warmup + 1), peak_value=peak, warmup_steps=warmup, decay_steps=max(config.steps, 1)
+    )
+
+
+def new_state(config: TrainConfig, mesh: Mesh) -> State:
+    """The state before the first step, on every device."""
+    model = UNet(config.model, nnx.Rngs(params=config.seed))
+    state = State(
+        model=model,
+        optimizer=make_optimizer(config).init(model),
+        average=jax.tree.map(jnp.copy, model),  # its own memory: the step gives up both
+        step=jnp.zeros((), jnp.int32),
+        key=jax.random.key(config.seed),
+    )
+    return jax.device_put(state, NamedSharding(mesh, PartitionSpec()))
+
+
+def device_mesh(batch_size: int) -> Mesh:
+    """All devices in one row named "data", over which each batch is split.
+
+    Raises
+    ------
+    ValueError
+        If the batch cannot be split evenly.
+    """
+    devices = jax.device_count()
+    if batch_size % devices:
+        raise ValueError(
+            f"data.batch_size {batch_size} cannot be split evenly over {devices} devices: give a multiple of {devices}"
+        )
+    # Axes are made Explicit by default in newer JAX, and then a step compiles twice.
+    return jax.make_mesh((devices,), ("data",), axis_types=(AxisType.Auto,))
+
+
+def train(config: TrainConfig, run_folder: Path | str, *, resume: bool = False) -> Iterator[Progress]:
+    """Train a U-Net, and yield how it stands after every call of the step.
+
+    Leaves in the run folder what `flaxgal.runlog` lists. Where it looks (each `evaluate_every` steps and at the end)
+    the averaged weights are scored on the validation split of all snapshots, and checkpoints are saved.
+
+    Parameters
+    ----------
+    run_folder
+        A folder that is not there yet, or with `resume` that of a run that was stopped.
+
+    Raises
+    ------
+    ValueError
+        If the run folder holds a run, data and config do not fit, or the loss stops being a number.
+    """
+    folder, mesh = Path(run_folder), device_mesh(config.data.batch_size)
+    snapshots = open_snapshots(config)
+    feed, validation = training_feed(config, snapshots, mesh), read_validation(config, snapshots)
+    if config.patience and validation is None:
+        raise ValueError("patience needs validation galaxies, and the snapshots have none: set it to 0")
+    runlog.open_run(folder, config, resume=resume, snapshots=[_about(snapshot) for snapshot in snapshots])
+    state, journal = _start(folder, config, mesh)
+    yield journal.progress()  # before the first step, which compiles
+
+    for step, picks in feed.dispatches(journal.step):
+        if journal.looks_without_gain() >= config.patience > 0:
+            yield journal.progress(stopped_early=True)
+            return
+        state, report = train_step(state, feed.resident, picks, config=config, mesh=mesh)
+        looks = step % config.evaluate_every == 0 or step == config.steps
+        journal.add(step, report, at_once=looks)
+        if looks:
+            journal.close_record(score(state.average, validation, config, mesh))
+            _save(folder, state, journal)
+            journal.restart_clock()
+        elif journal.steps_since_record >= RECORD_EVERY:
+            journal.close_record()
+        yield journal.progress(looked=looks)
+
+
+def score(model: UNet, galaxies: Examples | None, config: TrainConfig, mesh: Mesh) -> dict[str, float]:
+    """Loss, mean Dice per galaxy and pooled Dice of the arm class over validation galaxies; empty without any."""
+    if galaxies is None:
+        return {}
+    parts = []
+    for batch, real in padded_batches(pixels_of(galaxies), config.data.batch_size):
+        batch = jax.device_put(batch, NamedSharding(mesh, PartitionSpec("data")))
+        parts.append({name: value[:real] for name, value in eval_step(model, batch, config=config).items()})
+    found = {name: np.concatenate([np.asarray(part[name], np.float64) for part in parts]) for name in parts[0]}
+    loss = float(found.pop("loss").mean())
+    counts = metrics.Confusion(**found)
+    return {
+        "validation_loss": loss,
+        "validation_dice": float(metrics.dice(counts).mean()),
+        "validation_dice_pooled": float(metrics.dice(counts.pooled())[0]),
+    }
+
+
+def arm_class(classes: Sequence[str]) -> int:
+    """Which output map is the arms: what is scored and what decides about best and last."""
+    if "arm" not in classes:
+        raise ValueError(f"classes are {', '.join(classes)}, and none is arm: a run is judged by it, add it to classes")
+    return list(classes).index("arm")
+
+
+def _start(folder: Path, config: TrainConfig, mesh: Mesh) -> tuple[State, Journal]:
+    """The state to go on from: the last checkpoint's, or a new one; the log cut to fit it."""
+    state, step = new_state(config, mesh), 0
+    if checkpoint.steps_saved(folder, "last"):
+        saved, step = checkpoint.restore(folder, "last", _kept(state))
+        state = replace(state, **saved, step=jnp.asarray(step, jnp.int32))
+        state = jax.device_put(state, NamedSharding(mesh, PartitionSpec()))
+    checkpoint.prune(folder, "last")
+    checkpoint.prune(folder, "best", beyond=step)
+    return state, Journal(
+        folder,
+        records=runlog.forget_after(folder, step),
+        step=step,
+        steps=config.steps,
+        batch_size=config.data.batch_size,
+    )
+
+
+def _save(folder: Path, state: State, journal: Journal) -> None:
+    """Checkpoints of this look. The one before is removed last, so that a run can die at any moment."""
+    if journal.dices() and not journal.looks_without_gain():
+        checkpoint.save(folder, "best", journal.step, {"average": state.average})
+    checkpoint.save(folder, "last", journal.step, _kept(state))
+    checkpoint.prune(folder, "best", keep=1)
+    checkpoint.prune(folder, "last", keep=1)
+
+
+def _kept(state: State) -> dict[str, Any]:
+    """What a checkpoint holds; step and key follow from its name and the config."""
+    return {"model": state.model, "optimizer": state.optimizer, "average": state.average}
+
+
+def _about(snapshot: Snapshot) -> dict[str, Any]:
+    """What the run folder says of a snapshot."""
+    return {"name": snapshot.name, "version": snapshot.version, "sizes": dict(snapshot.sizes)}
