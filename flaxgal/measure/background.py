@@ -21,7 +21,7 @@ BAD_PLANES = ("BAD", "NO_DATA", "EDGE", "UNMASKEDNAN", "SAT")
 """Mask planes whose pixels carry no light to be trusted. CR and INTRP pixels were interpolated and stay."""
 
 BORDER_SHARE = 0.1
-FIT_FROM = (1.2, 1.8)
+FIT_FROM = (2.0, 2.8)
 """The profile is fitted beyond this many half-light radii."""
 SCALES = 14
 SCALE_RANGE = (0.35, 1.5)
@@ -86,9 +86,9 @@ def fit_sky(profile: Profile, half_light_radius: float) -> Sky:
     """The constant under the outer light profile of a galaxy, which itself is taken to fall off exponentially.
 
     For each of a range of scale lengths h the model s + a·exp(−r / h) with a ≥ 0 is fitted to the rings beyond
-    1.2 half-light radii by weighted least squares; the sky is the mean of s over h, weighted by likelihood. Its
+    two half-light radii by weighted least squares; the sky is the mean of s over h, weighted by likelihood. Its
     error holds the errors of the fits, their disagreement, and by how much the sky moves when the rings
-    begin farther out (1.8 half-light radii), which shows a galaxy that is no exponential.
+    begin farther out (2.8 half-light radii), which shows a galaxy that is no exponential.
     """
     usable = (profile.pixels >= 4) & np.isfinite(profile.mean)
     radius = np.arange(profile.mean.size, dtype=float)

@@ -21,6 +21,7 @@ PEAK_SIGMA = 8.0
 RINGS = ((4.0, 2.2), (7.0, 2.6), (11.0, 3.0))
 """(radius in pixels, how many times brighter than the brightest point of that ring a peak must be to be foreign)."""
 RING_QUANTILE = 0.9
+KNOT_FACTOR = 1.6
 GROWTH_PIXELS = 3.0
 
 
@@ -57,8 +58,8 @@ def detection_image(
 def find_sources(detection: Float[np.ndarray, "y x"], arm_mask: Bool[np.ndarray, "y x"]) -> Sources:
     """The object at the centre of a sky-subtracted image in units of its noise, and the pixels of all others.
 
-    A star and a bright knot of young stars look the same in one image. What whoever made the arm mask counted as arm
-    is believed to be a knot.
+    A star and a bright knot of young stars look alike in one image. A peak inside the arm mask is given the benefit of
+    the doubt: it must stand out `KNOT_FACTOR` times more to be held for a star.
     """
     smooth = ndimage.gaussian_filter(detection, SMOOTHING_PIXELS, mode="nearest")
     noise = 1.0 / (2.0 * np.sqrt(np.pi) * SMOOTHING_PIXELS)
@@ -70,7 +71,7 @@ def find_sources(detection: Float[np.ndarray, "y x"], arm_mask: Bool[np.ndarray,
     galaxy = labels == central
     peak = _peak(smooth, galaxy)
     others = _grown((labels > 0) & ~galaxy & _significant(smooth, labels, number, noise))
-    for y, x in _foreign_peaks(smooth, galaxy & ~arm_mask, peak, noise):
+    for y, x in _foreign_peaks(smooth, galaxy, arm_mask, peak, noise):
         others |= _footprint(smooth, y, x, noise)
     return Sources(galaxy=galaxy & ~others, others=others, peak=peak)
 
@@ -126,18 +127,19 @@ def _ring(radius: float) -> np.ndarray:
 
 
 def _foreign_peaks(
-    smooth: np.ndarray, where: np.ndarray, peak: tuple[float, float], noise: float
+    smooth: np.ndarray, galaxy: np.ndarray, arm_mask: np.ndarray, peak: tuple[float, float], noise: float
 ) -> list[tuple[int, int]]:
-    """Peaks within `where` that stand far above every point of a ring around them: stars and small galaxies.
+    """Peaks on the galaxy that stand far above every point of a ring around them: stars and small galaxies.
 
     The nucleus does so too and is spared. An arm, or a knot in it, is not much brighter than the arm's own next piece.
     """
-    top = (smooth == ndimage.maximum_filter(smooth, size=5)) & where & (smooth > PEAK_SIGMA * noise)
+    top = (smooth == ndimage.maximum_filter(smooth, size=5)) & galaxy & (smooth > PEAK_SIGMA * noise)
     found = []
     for y, x in np.argwhere(top):
         if np.hypot(y - peak[0], x - peak[1]) <= 3.0:
             continue
-        if any(smooth[y, x] > factor * _ring_maximum(smooth, y, x, radius) for radius, factor in RINGS):
+        height = smooth[y, x] / (KNOT_FACTOR if arm_mask[y, x] else 1.0)
+        if any(height > factor * _ring_maximum(smooth, y, x, radius) for radius, factor in RINGS):
             found.append((int(y), int(x)))
     return found
 
