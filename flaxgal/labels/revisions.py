@@ -179,7 +179,8 @@ def revision_to_fits(revision: Revision, wcs: WCS | None = None) -> bytes:
     header["FLAXGAL"] = ("revision", "kind of flaxgal file")
     header["FLXFMT"] = (_FORMAT, "version of this layout")
     for name, (card, comment) in _CARDS.items():
-        header[card] = (_ascii(getattr(revision, name)), comment)
+        text = _ascii(getattr(revision, name))
+        header[card] = (text, comment) if len(text) + len(comment) < 60 else text  # what does not fit warns
     header["CLASSES"] = (",".join(revision.classes), "classes the annotator looked for")
     header["NMARKED"] = (revision.marked_pixels, "pixels that belong to a class")
     header["DETAILS"] = json.dumps(dict(revision.details), sort_keys=True)

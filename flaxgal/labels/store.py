@@ -16,6 +16,7 @@ import hashlib
 import io
 import json
 import os
+import re
 import tempfile
 import uuid
 from collections import Counter
@@ -208,8 +209,11 @@ class Store:
                 f"{kept.image_shape[1]} pixels, bands {' '.join(kept.bands)}); give this one another id"
             )
         with tempfile.TemporaryDirectory(dir=self.path, prefix=".writing-") as folder:
-            write_cutout(cutout, Path(folder) / "cutout.fits")
-            content = (Path(folder) / "cutout.fits").read_bytes()
+            path = Path(folder) / "cutout.fits"
+            write_cutout(cutout, path)
+            if read_cutout(path).sha256 != cutout.sha256:  # an image without light is refused here
+                raise OSError(f"{path}: what was read back differs from what was written; is the disk failing?")
+            content = path.read_bytes()
         name = self._keep("galaxies", cutout.object_id, content)
         galaxy = Galaxy(**_galaxy_fields(cutout))
         self._note("galaxies", name, dataclasses.asdict(galaxy))
@@ -324,8 +328,8 @@ class Store:
     def _keep(self, kind: str, object_id: str, content: bytes) -> str:
         """Write a file under the name that its content gives it; the name, relative to the store, is returned."""
         shard = hashlib.sha256(object_id.encode()).hexdigest()[:2]
-        readable = quote(object_id, safe="+ ").replace(" ", "_")[:80]  # the full id is inside the file
-        file = f"{readable}.{hashlib.sha256(content).hexdigest()[:20]}{_ENDINGS[kind]}"
+        readable = re.sub(r"^\.", "%2E", quote(object_id, safe="+ ").replace(" ", "_"))  # no hidden files
+        file = f"{readable[:80]}.{hashlib.sha256(content).hexdigest()[:20]}{_ENDINGS[kind]}"
         path = self.path / kind / shard / file
         if not path.exists():
             path.parent.mkdir(parents=True, exist_ok=True)
