@@ -12,24 +12,29 @@ ROOT = Path(__file__).parents[1]
 
 # A room (or several that may import each other) and what else of flaxgal it may import: only what stands above it.
 # Longer names win: datasets.loader is not datasets.
-_DATASETS = "datasets.splits datasets.examples datasets.builders datasets.loader datasets.augment"
+_SNAPSHOTS = "datasets.splits datasets.examples datasets.builders"
+_BATCHES = "datasets.loader datasets.augment datasets.feed"
+_NETWORKS = "losses metrics checkpoint runlog"
 MAY_IMPORT = {
     "config": "",
     "survey": "config",
     "labels": "config survey",
     "datasets": "",
-    "datasets.splits datasets.examples datasets.builders": "config survey labels",
+    _SNAPSHOTS: "config survey labels",
     "mock": "config survey",  # survey: mock galaxies leave as cutouts
+    "datasets.mocks": f"config survey mock {_SNAPSHOTS}",
     "models": "config",
-    "losses metrics checkpoint runlog": "config models",
-    "datasets.loader datasets.augment": "config datasets.splits datasets.examples datasets.builders",
-    "inputs": "config survey labels datasets.splits datasets.examples datasets.builders datasets.loader",
+    _NETWORKS: "config survey models",
+    _BATCHES: f"config {_SNAPSHOTS}",
+    "inputs": f"config survey labels {_SNAPSHOTS} {_BATCHES}",
+    "train evaluate predict": (
+        f"config survey labels mock datasets.mocks models inputs {_SNAPSHOTS} {_NETWORKS} {_BATCHES}"
+    ),
     "measure": "config survey",
-    "train evaluate predict": f"config survey labels inputs mock models losses metrics checkpoint runlog {_DATASETS}",
     "figures": "config survey measure",
-    "cli": (
-        "config survey labels inputs mock models losses metrics checkpoint runlog train evaluate predict measure "
-        f"figures {_DATASETS}"
+    "cli demo": (
+        "config survey labels mock datasets.mocks models inputs train evaluate predict measure figures "
+        f"{_SNAPSHOTS} {_NETWORKS} {_BATCHES}"
     ),
     "napari_flaxgal": "config survey labels measure",
     "napari_flaxgal.propose": "config survey labels measure napari_flaxgal predict",
@@ -38,8 +43,7 @@ MAY_IMPORT = {
 # Packages of others, and the only files that may import them.
 ONLY_IN = {
     "jax jaxlib flax optax orbax": (
-        "mock models losses checkpoint runlog datasets.loader datasets.augment train evaluate predict cli "
-        "napari_flaxgal.propose"
+        f"mock datasets.mocks models {_NETWORKS} {_BATCHES} train evaluate predict cli demo napari_flaxgal.propose"
     ),
     "grain": "datasets.loader",
     "tensorflow_datasets array_record": "datasets.builders",
