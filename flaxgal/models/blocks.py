@@ -81,6 +81,7 @@ class Convolution(nnx.Module):
         self.bias = nnx.Param(jnp.zeros(out, jnp.float32))
 
     def __call__(self, *images: Float[Array, "n y x _"]) -> Float[Array, "n y x out"]:
+        """The sum of the parts' convolutions, and the bias."""
         first, total = 0, _on_images(self.bias[...], images[0])
         for image in images:
             last = first + image.shape[-1]
@@ -97,6 +98,7 @@ class Upsample(nnx.Module):
         self.bias = nnx.Param(jnp.zeros(out, jnp.float32))
 
     def __call__(self, image: Image) -> Float[Array, "n 2*y 2*x out"]:
+        """The image at twice the size."""
         pixels = image @ self.kernel[...].astype(image.dtype) + _on_images(jnp.tile(self.bias[...], 4), image)
         return depth_to_space(pixels)
 
@@ -109,6 +111,7 @@ class Downsample(nnx.Module):
         self.bias = nnx.Param(jnp.zeros(out, jnp.float32))
 
     def __call__(self, image: Image) -> Float[Array, "n y/2 x/2 out"]:
+        """The image at half the size."""
         return space_to_depth(image) @ self.kernel[...].astype(image.dtype) + _on_images(self.bias[...], image)
 
 
@@ -126,6 +129,7 @@ class GroupNorm(nnx.Module):
         self.epsilon = epsilon
 
     def __call__(self, image: Image) -> Image:
+        """The image, normalised."""
         wide = image.astype(jnp.float32)
         mean = self._over_groups(jnp.mean(wide, axis=(1, 2)))
         square = self._over_groups(jnp.mean(wide * wide, axis=(1, 2)))
@@ -150,6 +154,7 @@ class PlainBlock(nnx.Module):
         self.rate = rate
 
     def __call__(self, *images: Float[Array, "n y x _"], key: Key = None) -> Float[Array, "n y x out"]:
+        """Features of one image, or of several that stand for their concatenation."""
         image = dropout(jax.nn.relu(self.first(*images)), self.rate, key)
         return jax.nn.relu(self.second(image))
 
@@ -165,6 +170,7 @@ class ResidualBlock(nnx.Module):
         self.rate = rate
 
     def __call__(self, image: Image, *, key: Key = None) -> Image:
+        """The image and what the block adds to it."""
         change = self.first(jax.nn.relu(self.first_norm(image)))
         change = dropout(jax.nn.relu(self.second_norm(change)), self.rate, key)
         return image + self.second(change)
@@ -178,6 +184,7 @@ class PlainDown(nnx.Module):
         self.finest = finest
 
     def __call__(self, image: Image, *, key: Key = None) -> Array:
+        """Features at this level."""
         return self.block(image if self.finest else max_pool(image), key=key)
 
 
@@ -189,6 +196,7 @@ class PlainUp(nnx.Module):
         self.block = PlainBlock(2 * out, out, rate=rate, rngs=rngs)
 
     def __call__(self, image: Image, skip: Float[Array, "n 2*y 2*x out"], *, key: Key = None) -> Array:
+        """Features at this level, from those of the coarser one and of the way down."""
         return self.block(self.upsample(image), skip, key=key)
 
 
@@ -201,6 +209,7 @@ class ResidualDown(nnx.Module):
         self.blocks = nnx.List(ResidualBlock(out, rate=rate, rngs=rngs) for _ in range(blocks))
 
     def __call__(self, image: Image, *, key: Key = None) -> Array:
+        """Features at this level."""
         return _in_turn(self.blocks, self.entry(image), key)
 
 
@@ -212,6 +221,7 @@ class ResidualUp(nnx.Module):
         self.blocks = nnx.List(ResidualBlock(out, rate=rate, rngs=rngs) for _ in range(blocks))
 
     def __call__(self, image: Image, skip: Float[Array, "n 2*y 2*x out"], *, key: Key = None) -> Array:
+        """Features at this level, from those of the coarser one and of the way down."""
         return _in_turn(self.blocks, self.upsample(image) + skip, key)
 
 
