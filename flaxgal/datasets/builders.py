@@ -5,6 +5,7 @@ OUT/NAME/VERSION, which `tfds.builder_from_directory` opens; `revisions.jsonl` i
 went in, `provenance.json` everything else that it was made from. The same examples give the same bytes.
 """
 
+import functools
 import json
 import os
 import re
@@ -144,7 +145,7 @@ def read_examples(snapshot: Snapshot, split: str, numbers: Sequence[int]) -> Ite
     """
     from tensorflow_datasets.proto import tf_example_pb2
 
-    source = _raw_source(snapshot.folder, split)
+    source = _raw_source(snapshot.folder, split, (snapshot.folder / "dataset_info.json").stat().st_mtime_ns)
     size, bands, classes = snapshot.image_size, len(snapshot.bands), len(snapshot.classes)
     for record in source.__getitems__([int(number) for number in numbers]):
         columns = tf_example_pb2.Example.FromString(record).features.feature
@@ -180,6 +181,7 @@ class _SnapshotWriter:
         self.folder, self.name, self.version = folder, name, version
         self.bands, self.classes, self.image_size = bands, classes, image_size
         self.features: Any = None
+        self.truth: list[str] = []
         self.shards: dict[str, _Shards] = {}
         self.seen: set[str] = set()
         self.left_out = 0
@@ -194,7 +196,11 @@ class _SnapshotWriter:
             return
         self._check(item)
         if self.features is None:
-            self.features = _features(self.bands, self.classes, self.image_size, sorted(item.truth))
+            self.truth = sorted(item.truth)
+            self.features = _features(self.bands, self.classes, self.image_size, self.truth)
+        if sorted(item.truth) != self.truth:
+            found, wanted = (", ".join(names) or "none" for names in (sorted(item.truth), self.truth))
+            raise ValueError(f"{item.object_id}: truth columns {found}, expected {wanted} as of the first galaxy")
         if item.split not in self.shards:
             self.shards[item.split] = _Shards(self.folder, self.name, item.split)
         self.shards[item.split].write(_record(self.features, item))
@@ -364,8 +370,10 @@ def _publish(under_way: Path, final: Path) -> None:
         raise
 
 
-def _raw_source(folder: Path, split: str) -> Any:
-    """The records of a split, not yet parsed."""
+@functools.lru_cache(maxsize=32)
+def _raw_source(folder: Path, split: str, written: int) -> Any:
+    """The records of a split, not yet parsed; kept open, as opening takes longer than reading a batch."""
+    del written  # part of the key: a folder may be deleted and built again
     tfds = _tfds()
     raw = tfds.decode.DeserializeMethod.RAW_BYTES
     return tfds.builder_from_directory(folder).as_data_source(split, deserialize_method=raw)

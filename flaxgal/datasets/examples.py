@@ -48,7 +48,7 @@ class Example:
 
 def example_from_arrays(
     picture: UInt8[np.ndarray, "y x band"],
-    target: Float[np.ndarray, "y x class"],
+    target: Float[np.ndarray, "_ _ class"],
     weight: Float[np.ndarray, "y x"] | None = None,
     *,
     object_id: str,
