@@ -66,7 +66,7 @@ class MockConfig:
     """Chance that each of four possible neighbours (stars and galaxies) is there."""
     mask_width: float = 1.0
     """Width of the arm mask, in units of the full width at half maximum of the arm after seeing."""
-    mask_contrast: float = 0.04
+    mask_contrast: float = 0.05
     """Least height of an arm over its surroundings, as a share of the light there, for it to be in the mask."""
     mask_signal_to_noise: float = 0.5
     """Least height of an arm over its surroundings, in units of the noise of one pixel (all bands together)."""

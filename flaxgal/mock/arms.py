@@ -87,25 +87,25 @@ def across_arms(arms: Arms, radius: Grid, angle: Grid) -> ArmGrid:
     """Signed distance from each arm's crest in units of the arm's width; positive on the inner (concave) side."""
     s = jnp.log(radius / arms.inner_radius)
     common = arms.chirality * angle - winding(arms, s)
-    own = _column(arms.unwinding) * s + arms.wave[2] * jnp.sin(4 * s + _column(arms.wave_phase[:, 0]))
-    offset = common - arms.chirality * _column(arms.angle) - own
+    own = _each(arms.unwinding) * s[None] + arms.wave[2] * jnp.sin(4 * s[None] + _each(arms.wave_phase[:, 0]))
+    offset = common[None] - arms.chirality * _each(arms.angle) - own
     offset = offset - 2 * jnp.pi * jnp.round(offset / (2 * jnp.pi))
-    return offset * radius * jnp.sin(arms.pitch) / arm_width(arms, radius)
+    return offset * (radius * jnp.sin(arms.pitch) / arm_width(arms, radius))[None]
 
 
-def _column(values: Float[Array, " arm"]) -> Float[Array, "arm 1 1"]:
+def _each(values: Float[Array, " arm"]) -> Float[Array, "arm 1 1"]:
     return values[:, None, None]
 
 
 def crests(arms: Arms, radius: Grid) -> ArmGrid:
     """Brightness of each arm's crest over that of the disc below it: tapered at both ends, patchy between."""
-    s = jnp.log(radius / arms.inner_radius)
-    end = log_length(arms) * _column(arms.length)
+    s = jnp.log(radius / arms.inner_radius)[None]
+    end = log_length(arms) * _each(arms.length)
     taper = jax.nn.sigmoid(14 * s) * jax.nn.sigmoid(12 * (end - s))
     phase = arms.patch_phase
-    patches = jnp.cos(3.5 * s + _column(phase[:, 0])) + 0.7 * jnp.cos(8 * s + _column(phase[:, 1])) - 0.4
-    growth = jnp.minimum(radius / _middle_radius(arms), 3.0) ** arms.contrast_growth
-    return arms.contrast * growth * _column(arms.strength) * taper * jnp.exp(arms.patchiness * patches)
+    patches = jnp.cos(3.5 * s + _each(phase[:, 0])) + 0.7 * jnp.cos(8 * s + _each(phase[:, 1])) - 0.4
+    growth = jnp.minimum(radius[None] / _middle_radius(arms), 3.0) ** arms.contrast_growth
+    return arms.contrast * growth * _each(arms.strength) * taper * jnp.exp(arms.patchiness * patches)
 
 
 def arm_brightness(arms: Arms, crest: ArmGrid, across: ArmGrid) -> Grid:

@@ -8,6 +8,7 @@ galaxy and its neighbours. What counts as arm is defined in `truth.py`.
 
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -30,42 +31,45 @@ CHUNK = 128
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True)
 class Mocks:
-    """A batch of mock galaxies and the truth about them; light is in nJy, and x runs right and y up."""
+    """A batch of mock galaxies and the truth about them; light is in nJy, and x runs right and y up.
 
-    flux: Float[Array, "n band y x"]
+    From `render` the leading axis n counts galaxies; `see` makes one, without it.
+    """
+
+    flux: Float[Any, "*n band y x"]
     """With noise."""
-    variance: Float[Array, "n band y x"]
+    variance: Float[Any, "*n band y x"]
     """Of the noise, in nJy²."""
-    arm_mask: Bool[Array, "n y x"]
+    arm_mask: Bool[Any, "*n y x"]
     """True = arm, as the module's docstring defines it."""
-    bar_mask: Bool[Array, "n y x"]
+    bar_mask: Bool[Any, "*n y x"]
     """True = within the bar's half-brightness ellipse."""
-    arm_flux: Float[Array, "n band"]
+    arm_flux: Float[Any, "*n band"]
     """Light of the galaxy itself (no neighbours, no noise, after seeing) inside `arm_mask`."""
-    total_flux: Float[Array, "n band"]
+    total_flux: Float[Any, "*n band"]
     """The same light in the whole picture."""
-    arm_excess_flux: Float[Array, "n band"]
+    arm_excess_flux: Float[Any, "*n band"]
     """Light of the arm component alone in the whole picture: what the arms add to the disc below them."""
-    pitch_angle_deg: Float[Array, " n"]
+    pitch_angle_deg: Float[Any, "*n"]
     """In the plane of the disc, averaged over ln R from end to end; NaN without arms."""
-    arm_count: Int[Array, " n"]
-    chirality: Int[Array, " n"]
+    arm_count: Int[Any, "*n"]
+    chirality: Int[Any, "*n"]
     """+1 Z-wise: θ grows outwards along an arm, x right and y up. −1 S-wise. 0 without arms."""
-    kind: Int[Array, " n"]
+    kind: Int[Any, "*n"]
     """0 E, 1 S0, 2 Sp."""
-    inclination_deg: Float[Array, " n"]
+    inclination_deg: Float[Any, "*n"]
     """Of the disc: 0 face-on; NaN for E."""
-    position_angle_deg: Float[Array, " n"]
+    position_angle_deg: Float[Any, "*n"]
     """Of the major axis, from +y (north) towards −x (east), 0 to 180."""
-    effective_radius_pixels: Float[Array, " n"]
+    effective_radius_pixels: Float[Any, "*n"]
     """Of the disc along its major axis, or of the whole galaxy for E."""
-    signal_to_noise: Float[Array, " n"]
+    signal_to_noise: Float[Any, "*n"]
     """Of the light within the half-light ellipse in the last band but one."""
-    psf: Float[Array, "n py px"]
+    psf: Float[Any, "*n py px"]
     """Light of a star in each pixel, centred; sums to just under 1."""
 
     @property
-    def flux_ratio(self) -> Float[Array, "n band"]:
+    def flux_ratio(self) -> Float[Any, "*n band"]:
         """Share of the galaxy's light that lies inside the arm mask."""
         return self.arm_flux / self.total_flux
 
@@ -115,7 +119,7 @@ def see(config: MockConfig, galaxy: Galaxy, noise_key: PRNGKeyArray) -> Mocks:
         variance=variance,
         arm_mask=mask,
         bar_mask=bar_mask(config, galaxy),
-        arm_flux=jnp.sum(galaxy_light * mask, (1, 2)),
+        arm_flux=jnp.sum(galaxy_light * mask[None], (1, 2)),
         total_flux=jnp.sum(galaxy_light, (1, 2)),
         arm_excess_flux=jnp.sum(arm_light, (1, 2)),
         pitch_angle_deg=jnp.where(spiral, jnp.rad2deg(galaxy.arms.pitch), jnp.nan),
@@ -134,11 +138,12 @@ def _light_in_frame(config: MockConfig, galaxy: Galaxy) -> Float[Array, "3 band 
     """Light after seeing, without noise: the galaxy's, of that its arm component's alone, and the neighbours'."""
     size = config.image_size
     light = paint(config, galaxy)
-    own = jnp.fft.rfft2(jnp.stack([light.galaxy, light.arms])) * shift_spectrum(size, galaxy.offset_x, galaxy.offset_y)
+    shift = shift_spectrum(size, galaxy.offset_x, galaxy.offset_y)
+    own = jnp.fft.rfft2(jnp.stack([light.galaxy, light.arms])) * shift[None, None]
     near = galaxy.neighbours
     reference = jnp.sum(light.galaxy[reference_band(config)])
     share = jnp.stack([near.share * colour(galaxy, near.age, band) for band in config.bands])
     around = reference * jnp.einsum("bn,nyx->byx", share, neighbour_spectra(near, size))
     seeing = psf_spectrum(size, fwhm=galaxy.fwhm, beta=galaxy.moffat_beta)
-    wide = jnp.fft.irfft2(jnp.concatenate([own, around[None]]) * seeing)
+    wide = jnp.fft.irfft2(jnp.concatenate([own, around[None]]) * seeing[None, None])
     return frame(wide, size)

@@ -1,13 +1,14 @@
 """Mock galaxies painted without noise or seeing: every component's light in every band."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from flaxgal.config import MockConfig
-from flaxgal.mock.arms import across_arms, arm_brightness, clump_positions, crests, disc_plane, dust_depth
+from flaxgal.mock.arms import across_arms, arm_brightness, clump_positions, crests, disc_plane, dust_depth, log_length
 from flaxgal.mock.population import Bar, Galaxy
 from flaxgal.mock.profiles import sersic_pixels
 from flaxgal.mock.seeing import wide_axis
@@ -34,8 +35,8 @@ Bands = Float[Array, "band y x"]
 class Light:
     """Noise-free light of one galaxy in nJy a pixel."""
 
-    galaxy: Bands
-    arms: Bands
+    galaxy: Float[Any, "band y x"]
+    arms: Float[Any, "band y x"]
     """The arm component alone; part of `galaxy`."""
 
 
@@ -101,9 +102,10 @@ def _clumps(galaxy: Galaxy, axis: Float[Array, "size"]) -> Grid:
     arms = galaxy.arms
     x, y = clump_positions(arms, galaxy.disc)
     width = arms.clump_size[:, None]
-    row = jnp.exp(-0.5 * ((axis - x[:, None]) / width) ** 2)
-    column = jnp.exp(-0.5 * ((axis - y[:, None]) / width) ** 2)
-    share = arms.clump_share * (1 - galaxy.bulge.share) / (2 * jnp.pi * arms.clump_size**2)
+    row = jnp.exp(-0.5 * ((axis[None] - x[:, None]) / width) ** 2)
+    column = jnp.exp(-0.5 * ((axis[None] - y[:, None]) / width) ** 2)
+    faint = jnp.exp(-arms.clump_place * log_length(arms) * 1.2)  # as the disc is, farther out
+    share = arms.clump_share * faint * (1 - galaxy.bulge.share) / (2 * jnp.pi * arms.clump_size**2)
     return jnp.einsum("c,cy,cx->yx", share, column, row)
 
 

@@ -6,6 +6,7 @@ Lengths are in pixels; angles in radians unless named `_deg`. Angles in the sky 
 
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -15,7 +16,7 @@ from flaxgal.config import MockConfig
 
 __all__ = ["MAX_ARMS", "Arms", "Bar", "Bulge", "Disc", "Galaxy", "Neighbours", "draw_galaxy", "mirror"]
 
-Scalar = Float[Array, "*n"]
+Scalar = Float[Any, "*n"]
 
 MAX_ARMS = 4
 CLUMPS = 12
@@ -59,7 +60,7 @@ class Disc:
     outer_scale: Scalar
     """Scale length beyond the break over that within: below 1 truncated, above 1 anti-truncated."""
     texture: Scalar
-    texture_phase: Float[Array, "*n waves"]
+    texture_phase: Float[Any, "*n waves"]
     ring: Scalar
     """Ring's surface brightness over the disc's."""
     ring_radius: Scalar
@@ -86,7 +87,7 @@ class Bar:
 class Arms:
     """Up to four spiral arms, with their dust lanes and star-forming clumps; see `flaxgal.mock.arms`."""
 
-    count: Int[Array, "*n"]
+    count: Int[Any, "*n"]
     chirality: Scalar
     """+1: Z-wise, the arms turn towards +θ outwards; −1: S-wise; 0: no arms."""
     pitch: Scalar
@@ -94,36 +95,36 @@ class Arms:
     contrast_growth: Scalar
     inner_radius: Scalar
     outer_radius: Scalar
-    angle: Float[Array, "*n arm"]
+    angle: Float[Any, "*n arm"]
     """Of each arm at the inner radius."""
-    unwinding: Float[Array, "*n arm"]
+    unwinding: Float[Any, "*n arm"]
     """Each arm's own difference in cot(pitch)."""
-    strength: Float[Array, "*n arm"]
-    length: Float[Array, "*n arm"]
+    strength: Float[Any, "*n arm"]
+    length: Float[Any, "*n arm"]
     """Of each arm, as a share of the way from the inner to the outer radius in ln R."""
     curvature: Scalar
     """Change of cot(pitch) over the length of the arms: they are not perfect logarithmic spirals."""
-    wave: Float[Array, "*n waves"]
-    wave_phase: Float[Array, "*n arm waves"]
-    wave_angle: Float[Array, "*n waves"]
+    wave: Float[Any, "*n waves"]
+    wave_phase: Float[Any, "*n arm waves"]
+    wave_angle: Float[Any, "*n waves"]
     width: Scalar
     """Standard deviation across the arm, as a share of the spacing between arms, at the middle radius."""
     width_growth: Scalar
     skew: Scalar
     """Above 0: sharper on the inner (concave) edge."""
     patchiness: Scalar
-    patch_phase: Float[Array, "*n arm waves"]
+    patch_phase: Float[Any, "*n arm waves"]
     age: Scalar
     dust: Scalar
     """Optical depth in r of the lane along the inner edge."""
     dust_offset: Scalar
     """In units of the arm's width."""
-    clump_share: Float[Array, "*n clump"]
-    """Of the disc's light."""
-    clump_place: Float[Array, "*n clump"]
+    clump_share: Float[Any, "*n clump"]
+    """Of the disc's light, at the inner end of the arm; it falls as R^-1.2 from there."""
+    clump_place: Float[Any, "*n clump"]
     """Along the arm, 0 inner end, 1 outer end."""
-    clump_scatter: Float[Array, "*n clump"]
-    clump_size: Float[Array, "*n clump"]
+    clump_scatter: Float[Any, "*n clump"]
+    clump_size: Float[Any, "*n clump"]
 
 
 @pytree
@@ -131,14 +132,14 @@ class Arms:
 class Neighbours:
     """Stars (`scale` 0) and small discs around the galaxy."""
 
-    x: Float[Array, "*n neighbour"]
-    y: Float[Array, "*n neighbour"]
-    share: Float[Array, "*n neighbour"]
+    x: Float[Any, "*n neighbour"]
+    y: Float[Any, "*n neighbour"]
+    share: Float[Any, "*n neighbour"]
     """Of the galaxy's light; 0 for a neighbour that is not there."""
-    scale: Float[Array, "*n neighbour"]
-    axis_ratio: Float[Array, "*n neighbour"]
-    angle: Float[Array, "*n neighbour"]
-    age: Float[Array, "*n neighbour"]
+    scale: Float[Any, "*n neighbour"]
+    axis_ratio: Float[Any, "*n neighbour"]
+    angle: Float[Any, "*n neighbour"]
+    age: Float[Any, "*n neighbour"]
 
 
 @pytree
@@ -146,7 +147,7 @@ class Neighbours:
 class Galaxy:
     """Everything that the picture of a mock galaxy depends on, except its noise."""
 
-    kind: Int[Array, "*n"]
+    kind: Int[Any, "*n"]
     """0 E, 1 S0, 2 Sp."""
     bulge: Bulge
     disc: Disc

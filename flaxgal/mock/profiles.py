@@ -27,8 +27,8 @@ def sersic_b(n: Scalar) -> Float[Array, ""]:
 
 
 def elliptical_radius(
-    x: Float[Array, "*grid"], y: Float[Array, "*grid"], *, axis_ratio: Scalar, angle: Scalar
-) -> Float[Array, "*grid"]:
+    x: Float[Array, "*#grid"], y: Float[Array, "*#grid"], *, axis_ratio: Scalar, angle: Scalar
+) -> Float[Array, "..."]:
     """Distance along the major axis of the ellipse through each point; differentiable at the centre too."""
     cos, sin = jnp.cos(angle), jnp.sin(angle)
     along, across = x * cos + y * sin, (y * cos - x * sin) / axis_ratio
@@ -90,7 +90,9 @@ def moffat_alpha(fwhm: Scalar, beta: Scalar) -> Float[Array, ""]:
     return jnp.asarray(fwhm / (2 * jnp.sqrt(2 ** (1 / jnp.asarray(beta)) - 1)))
 
 
-def moffat(x: Float[Array, "*grid"], y: Float[Array, "*grid"], *, fwhm: Scalar, beta: Scalar) -> Float[Array, "*grid"]:
+def moffat(
+    x: Float[Array, "*#grid"], y: Float[Array, "*#grid"], *, fwhm: Scalar, beta: Scalar
+) -> Float[Array, "*grid"]:
     r"""Surface brightness of a star of flux 1, per square pixel (Moffat 1969, A&A 3, 455); needs beta > 1.
 
     .. math:: I(r) = \frac{\beta - 1}{\pi \alpha^2} [1 + (r/\alpha)^2]^{-\beta}
@@ -109,7 +111,7 @@ def moffat_pixels(size: int, *, fwhm: Scalar, beta: Scalar) -> Float[Array, "{si
     half = min(PSF_CORE_PIXELS // 2, (size - 1) // 2)
     nodes = jnp.asarray([-0.3872983346, 0.0, 0.3872983346])
     weights = jnp.asarray([5.0, 8.0, 5.0]) / 18
-    points = jnp.arange(-half, half + 1, dtype=jnp.float32)[:, None] + nodes
+    points = jnp.arange(-half, half + 1, dtype=jnp.float32)[:, None] + nodes[None]
     fine = moffat(points[None, :, None, :], points[:, None, :, None], fwhm=fwhm, beta=beta)
     core = jnp.einsum("yxji,j,i->yx", fine, weights, weights)
     low, high = size // 2 - half, size // 2 + half + 1

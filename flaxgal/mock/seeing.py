@@ -60,6 +60,7 @@ def neighbour_spectra(neighbours: Neighbours, image_size: int) -> Complex[Array,
     size = image_size + 2 * MARGIN
     kx, ky = _frequencies(size)
     angle, ratio, scale = (leaf[:, None, None] for leaf in (neighbours.angle, neighbours.axis_ratio, neighbours.scale))
+    kx, ky = kx[None], ky[None]
     along = kx * jnp.cos(angle) + ky * jnp.sin(angle)
     across = (ky * jnp.cos(angle) - kx * jnp.sin(angle)) * ratio
     middle = (image_size - 1) / 2 + MARGIN
@@ -72,5 +73,5 @@ def blur(images: Float[Array, "*n y x"], sigma: Scalar) -> Float[Array, "*n y x"
     """Mean under a Gaussian around each pixel; what lies outside the picture counts as zero."""
     size = images.shape[-1]
     axis = jnp.arange(size, dtype=jnp.float32)
-    weight = jnp.exp(-0.5 * ((axis[:, None] - axis) / sigma) ** 2) / (jnp.sqrt(2 * jnp.pi) * sigma)
+    weight = jnp.exp(-0.5 * ((axis[:, None] - axis[None]) / sigma) ** 2) / (jnp.sqrt(2 * jnp.pi) * sigma)
     return jnp.einsum("ij,...jk,lk->...il", weight, images, weight)

@@ -59,7 +59,7 @@ def arm_mask(config: MockConfig, galaxy: Galaxy, whole: Bands, arms: Bands, sky:
     radius, angle = disc_plane(galaxy.disc, *sky_coordinates(config.image_size, galaxy))
     ridge = arm_ridge(galaxy.arms, radius, angle, seeing=seeing, width=config.mask_width)
     layers = jnp.stack([arms - around, whole - arms + around, jnp.ones_like(arms)])
-    height, light, filled = blur(layers * ridge, 1.5 + 0.12 * galaxy.disc.effective_radius)
+    height, light, filled = blur(layers * ridge[None], 1.5 + 0.12 * galaxy.disc.effective_radius)
     threshold = jnp.maximum(config.mask_contrast * light, config.mask_signal_to_noise * noise * filled)
     mask = ridge & (height >= threshold)
     mask &= blur(mask.astype(jnp.float32), CRUMB_PIXELS) >= CRUMB_SHARE
@@ -78,8 +78,8 @@ def arm_ridge(arms: Arms, radius: Grid, angle: Grid, *, seeing: Float[Array, ""]
     slope = radius * jnp.sin(arms.pitch) / arm_width(arms, radius) * _gradient(phase) + _TINY
     reach = width * 1.1775 * jnp.sqrt(1 + (seeing * slope) ** 2)
     end = log_length(arms) * arms.length[:, None, None]
-    there = (arms.strength[:, None, None] > 0) & (s > -0.1) & (s < end + 0.1)
-    return jnp.any(there & (jnp.abs(across_arms(arms, radius, angle)) <= reach), 0)
+    there = (arms.strength[:, None, None] > 0) & (s > -0.1)[None] & (s[None] < end + 0.1)
+    return jnp.any(there & (jnp.abs(across_arms(arms, radius, angle)) <= reach[None]), 0)
 
 
 def _gradient(phase: Grid) -> Grid:
