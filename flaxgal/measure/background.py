@@ -53,8 +53,10 @@ def pixel_noise(image: Float[np.ndarray, "y x"], usable: Bool[np.ndarray, "y x"]
 
     0 for an image without noise, NaN for one without two usable pixels side by side.
     """
-    pairs = usable[:, 1:] & usable[:, :-1]
-    steps = np.abs(image[:, 1:] - image[:, :-1])[pairs]
+    with np.errstate(invalid="ignore"):
+        along_x = (image[:, 1:] - image[:, :-1])[usable[:, 1:] & usable[:, :-1]]
+        along_y = (image[1:] - image[:-1])[usable[1:] & usable[:-1]]
+    steps = np.abs(np.concatenate([along_x, along_y]))
     if steps.size == 0:
         return float("nan")
     return float(np.median(steps) / (0.6744897501960817 * np.sqrt(2.0)))
@@ -97,8 +99,10 @@ def fit_sky(profile: Profile, half_light_radius: float) -> Sky:
     if outside[0].sum() < 2:
         return Sky(float("nan"), float("nan"))
     fits = [_mean_over_scales(profile, rings, half_light_radius) for rings in outside]
-    moved = fits[-1].level - fits[0].level
-    return Sky(fits[0].level, float(np.hypot(fits[0].error, moved)))
+    # Two fits that share rings differ by chance alone by the difference of their variances.
+    near, far = fits[0], fits[-1]
+    moved = max(0.0, (far.level - near.level) ** 2 - max(0.0, far.error**2 - near.error**2))
+    return Sky(near.level, float(np.sqrt(near.error**2 + moved)))
 
 
 def _mean_over_scales(profile: Profile, rings: np.ndarray, half_light_radius: float) -> Sky:

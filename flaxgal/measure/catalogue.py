@@ -180,7 +180,7 @@ def _metadata(rows: list[Measurement]) -> dict[str, Any]:
     return {
         "software": f"flaxgal {__version__}",
         "created_utc": datetime.now(UTC).isoformat(timespec="seconds"),
-        "runs": sorted({row.run for row in rows}),
+        "runs": sorted({row.run for row in rows if row.run}),
         "thresholds": sorted({round(row.threshold, 6) for row in rows if np.isfinite(row.threshold)}),
         "galaxies": len(rows),
         "flags": {int(flag): f"{flag_names(flag)}: {meaning}" for flag, meaning in FLAG_MEANINGS.items()},
@@ -218,9 +218,13 @@ def read_catalogue(path: str | os.PathLike[str]) -> Table:
     if not path.exists():
         raise ValueError(f"{path}: no such file; expected a catalogue written by flaxgal measure")
     try:
-        return Table.read(path, format=kind)
+        table = Table.read(path, format=kind)
     except Exception as error:
         raise ValueError(f"{path}: found no catalogue in it ({error}); run flaxgal measure again") from None
+    for name in table.colnames:
+        if hasattr(table[name], "mask"):  # ECSV takes an empty text for a missing one
+            table[name] = table[name].filled("")
+    return table
 
 
 def _format_of(path: Path) -> str:

@@ -23,7 +23,7 @@ from flaxgal.measure.geometry import (
     petrosian_radius,
     radial_profile,
 )
-from flaxgal.measure.sources import detection_image, find_sources
+from flaxgal.measure.sources import Sources, detection_image, find_sources
 from flaxgal.survey.cutout import Cutout
 
 __all__ = ["BandFlux", "Measurement", "measure_cutout"]
@@ -178,7 +178,7 @@ def _measure_light(cutout: Cutout, arm: np.ndarray, known: dict, flags: Flag) ->
     if not sources.found:
         return Measurement(**known, flags=flags | Flag.NO_GALAXY, bands=dict.fromkeys(cutout.bands, BandFlux()))
     ellipse = moment_ellipse(together, sources.galaxy, sources.peak)
-    aperture, petrosian, shape_flags = _aperture(together, usable.any(axis=0), sources.others, ellipse, arm)
+    aperture, petrosian, shape_flags = _aperture(together, usable.any(axis=0), sources, ellipse, arm)
     flags |= shape_flags
     bands = {}
     for number, band in enumerate(cutout.bands):
@@ -203,19 +203,19 @@ def _measure_light(cutout: Cutout, arm: np.ndarray, known: dict, flags: Flag) ->
 
 
 def _aperture(
-    together: np.ndarray, usable: np.ndarray, others: np.ndarray, ellipse: Ellipse, arm: np.ndarray
+    together: np.ndarray, usable: np.ndarray, sources: Sources, ellipse: Ellipse, arm: np.ndarray
 ) -> tuple[Aperture, float, Flag]:
     """The galaxy's aperture, its Petrosian radius in pixels, and what is odd about them."""
     radius = elliptical_radius(ellipse, together.shape)
     ring = np.rint(radius).astype(int)
     rings = int(ring.max()) + 1
-    alone = usable & ~others
+    alone = usable & ~sources.others
     profile = radial_profile(together, ring, alone, rings)
     half_light = half_light_radius(profile, ellipse.axis_ratio)
     sky = fit_sky(profile, half_light)
     profile = radial_profile(together - sky.level, ring, alone, rings)
     half_light = half_light_radius(profile, ellipse.axis_ratio)
-    petrosian = petrosian_radius(profile, ellipse.axis_ratio)
+    petrosian = petrosian_radius(profile, ellipse.axis_ratio, within=2.0 * float(radius[sources.galaxy].max()))
     inside = radius <= APERTURE_PETROSIANS * petrosian if np.isfinite(petrosian) else np.ones(ring.shape, bool)
     counted = arm & inside
     edge = min(radius[0].min(), radius[-1].min(), radius[:, 0].min(), radius[:, -1].min())

@@ -110,11 +110,12 @@ def half_light_radius(profile: Profile, axis_ratio: float) -> float:
     return float(max(1.0, np.argmax(light >= 0.5 * top)))
 
 
-def petrosian_radius(profile: Profile, axis_ratio: float) -> float:
+def petrosian_radius(profile: Profile, axis_ratio: float, *, within: float) -> float:
     """The outermost semi-major axis where light on the ring sinks below a fifth of the mean light within it.
 
-    Outermost, as a bright bulge on a faint disc crosses that line twice. Rings whose light is not above three times
-    its own error do not count. NaN where the light never sinks so far within the frame, or there is none.
+    Outermost, as a bright bulge on a faint disc crosses that line twice. Rings beyond `within` pixels, or whose light
+    is not above three times its own error, do not count. NaN where the light never sinks so far within the frame, or
+    there is none.
     """
     area = ring_area(profile.mean.size, axis_ratio)
     mean = np.nan_to_num(profile.mean)
@@ -123,7 +124,7 @@ def petrosian_radius(profile: Profile, axis_ratio: float) -> float:
         eta = np.where(inside > 0, mean / inside, 0.0)
         bright = (eta >= PETROSIAN_ETA) & (mean > 3.0 * profile.scatter / np.sqrt(profile.pixels))
     bright[0] |= inside[0] > 0
-    last = np.flatnonzero(bright)
+    last = np.flatnonzero(bright & (np.arange(mean.size) <= within))
     if last.size == 0 or last[-1] == mean.size - 1:
         return float("nan")
     before, after = eta[last[-1]], eta[last[-1] + 1]

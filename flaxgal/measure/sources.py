@@ -17,6 +17,7 @@ __all__ = ["Sources", "detection_image", "find_sources"]
 
 SMOOTHING_PIXELS = 1.5
 DETECTION_SIGMA = 2.0
+SIGNIFICANT_SIGMA = 5.0
 PEAK_SIGMA = 8.0
 RINGS = ((4.0, 2.2), (7.0, 2.6), (11.0, 3.0))
 """(radius in pixels, how many times brighter than the brightest point of that ring a peak must be to be foreign)."""
@@ -64,13 +65,14 @@ def find_sources(detection: Float[np.ndarray, "y x"], arm_mask: Bool[np.ndarray,
     smooth = ndimage.gaussian_filter(detection, SMOOTHING_PIXELS, mode="nearest")
     noise = 1.0 / (2.0 * np.sqrt(np.pi) * SMOOTHING_PIXELS)
     labels, number = ndimage.label(smooth > DETECTION_SIGMA * noise)
+    labels = np.where(_significant(smooth, labels, number, noise), labels, 0)
     central = _central_label(smooth, labels, number)
     if central == 0:
         nobody = np.zeros(detection.shape, bool)
         return Sources(galaxy=nobody, others=_grown(labels > 0), peak=(np.nan, np.nan))
     galaxy = labels == central
     peak = _peak(smooth, galaxy)
-    others = _grown((labels > 0) & ~galaxy & _significant(smooth, labels, number, noise))
+    others = _grown((labels > 0) & ~galaxy)
     for y, x in _foreign_peaks(smooth, galaxy, arm_mask, peak, noise):
         others |= _footprint(smooth, y, x, noise)
     return Sources(galaxy=galaxy & ~others, others=others, peak=peak)
@@ -109,7 +111,7 @@ def _significant(smooth: np.ndarray, labels: np.ndarray, number: int, noise: flo
     """True on detected objects that are more than a ripple of the noise."""
     brightest = np.zeros(number + 1)
     np.maximum.at(brightest, labels.ravel(), smooth.ravel())
-    return (brightest > 2.0 * DETECTION_SIGMA * noise)[labels]
+    return (brightest > SIGNIFICANT_SIGMA * noise)[labels]
 
 
 def _grown(mask: np.ndarray) -> np.ndarray:
@@ -135,12 +137,12 @@ def _foreign_peaks(
     """
     top = (smooth == ndimage.maximum_filter(smooth, size=5)) & galaxy & (smooth > PEAK_SIGMA * noise)
     found = []
-    for y, x in np.argwhere(top):
+    for y, x in np.argwhere(top).tolist():
         if np.hypot(y - peak[0], x - peak[1]) <= 3.0:
             continue
         height = smooth[y, x] / (KNOT_FACTOR if arm_mask[y, x] else 1.0)
         if any(height > factor * _ring_maximum(smooth, y, x, radius) for radius, factor in RINGS):
-            found.append((int(y), int(x)))
+            found.append((y, x))
     return found
 
 
