@@ -30,6 +30,9 @@ CONTRAST = 16.0
 galaxies, stretched by their makers, have 10, 39, 80, 107, 175.
 """
 
+PIXELS_AT_ONCE = 2**22
+"""Many images are drawn in batches of about this many pixels, which bounds the memory."""
+
 BLACK_BELOW_SKY = 0.4
 """Black, in standard deviations of the sky below its level: two thirds of the sky's pixels show some noise."""
 
@@ -78,7 +81,7 @@ def to_pictures(
     linear: bool = True,
 ) -> UInt8[np.ndarray, "n y x channel"]:
     """`to_picture` of many images of one size at once; `linear` says that pixels are flux, not a picture already."""
-    batch = max(1, 2**22 // max(1, flux[0].size if len(flux) else 1))  # about 16 MB at a time
+    batch = max(1, PIXELS_AT_ONCE // max(1, int(np.prod(flux.shape[1:]))))
     draw = _stretched if linear else _rounded
     channels = [
         draw(_channels(flux[start : start + batch], tuple(bands_in), tuple(bands_out), linear))
@@ -175,7 +178,7 @@ def lupton_rgb(
         Three names for red, green, blue, from long to short wavelength; by default the last, the middle and the first
         of up to three bands.
     stretch
-        Flux, in standard deviations of the sky, up to which brightness is about linear.
+        Flux, in standard deviations of the noisiest band's sky, at which brightness leaves the dark.
     q
         How logarithmic brightness is above that.
     """
@@ -186,7 +189,8 @@ def lupton_rgb(
         return _rounded(flux).transpose(1, 2, 0)
     sky, noise = sky_level(flux)
     light = np.maximum(np.nan_to_num(flux - np.nan_to_num(sky)[:, None, None]), 0)
-    unit = float(np.nanmean(noise)) * stretch or float(light.max()) / CONTRAST or 1.0
+    typical_noise = float(np.nan_to_num(noise).max())
+    unit = typical_noise * stretch or float(light.max()) / CONTRAST or 1.0  # mocks may have no noise
     mean = light.mean(0) / unit
     brightness = np.arcsinh(q * mean) / np.arcsinh(q * max(float(mean.max()), 1e-6)) if mean.any() else mean
     colour = light / unit * (brightness / np.where(mean > 0, mean, 1))

@@ -1,5 +1,6 @@
 """One image size for all: a picture fitted into the square that a model takes, and its maps brought back."""
 
+import functools
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,7 +9,7 @@ from jaxtyping import Float, Float32, Shaped
 __all__ = ["Frame", "fit_frame"]
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True)
 class Frame:
     """How `fit_frame` placed a picture (y, x) in a square of `size` pixels, and the way back."""
 
@@ -17,7 +18,7 @@ class Frame:
 
     @property
     def side(self) -> int:
-        """Side in the picture's own pixels of the square that holds it."""
+        """Side, in the picture's own pixels, of the square that just holds it."""
         return max(self.image_shape)
 
     @property
@@ -30,22 +31,20 @@ class Frame:
     def valid(self) -> Float32[np.ndarray, "size size"]:
         """Share of each pixel of the square that the picture covers, 0 to 1."""
         ones = np.ones((*self.image_shape, 1), np.float32)
-        return fit_frame(ones, self.size)[0][..., 0].astype(np.float32)
+        return fit_frame(ones, self.size)[0][..., 0]
 
     def to_native(self, maps: Float[np.ndarray, "size size k"]) -> Float32[np.ndarray, "y x k"]:
         """Maps on the square brought back to the picture's pixels."""
-        matrix = _resampling(self.size, self.side)
-        square = np.einsum("ai,ijk,bj->abk", matrix, np.asarray(maps, np.float32), matrix, optimize=True)
+        square = _resampled(np.asarray(maps, np.float32), self.side)
         (top, left), (y, x) = self.offset, self.image_shape
-        return square[top : top + y, left : left + x].astype(np.float32)
+        return square[top : top + y, left : left + x]
 
 
-def fit_frame(
-    picture: Shaped[np.ndarray, "y x channel"], size: int
-) -> tuple[Shaped[np.ndarray, "size size channel"], Frame]:
+def fit_frame(picture: Shaped[np.ndarray, "y x k"], size: int) -> tuple[Shaped[np.ndarray, "{size} {size} k"], Frame]:
     """A picture (y, x, channel) padded with sky (0) to a square and resampled to `size` × `size` pixels.
 
-    Shrinking averages areas, so that the mean is kept; enlarging interpolates linearly. The number type is kept.
+    Shrinking averages areas, which keeps the mean; enlarging interpolates linearly. The number type is kept; integers
+    are rounded.
     """
     frame = Frame((picture.shape[0], picture.shape[1]), size)
     (top, left), (y, x) = frame.offset, frame.image_shape
@@ -53,25 +52,26 @@ def fit_frame(
     square[top : top + y, left : left + x] = picture
     if frame.side == size:
         return square, frame
-    matrix = _resampling(frame.side, size)
-    fitted = np.einsum("ai,ijk,bj->abk", matrix, square.astype(np.float32), matrix, optimize=True)
-    if np.issubdtype(picture.dtype, np.integer):
-        fitted = np.rint(fitted)
-    return fitted.astype(picture.dtype), frame
+    fitted = _resampled(square.astype(np.float32), size)
+    return (np.rint(fitted) if picture.dtype.kind in "iu" else fitted).astype(picture.dtype), frame
 
 
-def _resampling(old: int, new: int) -> Float32[np.ndarray, "new old"]:
-    """Matrix that takes `old` samples of a line to `new`: rows sum to one."""
+def _resampled(square: np.ndarray, size: int) -> Float32[np.ndarray, "size size k"]:
+    """A square (side, side, k) on another number of pixels."""
+    if len(square) == size:
+        return square
+    matrix = _weights(len(square), size)
+    return np.tensordot(np.tensordot(matrix, square, (1, 0)), matrix, (1, 1)).transpose(0, 2, 1)
+
+
+@functools.lru_cache(maxsize=32)
+def _weights(old: int, new: int) -> Float32[np.ndarray, "{new} {old}"]:
+    """Matrix that takes `old` samples of a line to `new`; its rows sum to one."""
     if new <= old:
-        edges = np.linspace(0, old, new + 1)
-        starts, ends = edges[:-1, None], edges[1:, None]
-        cells = np.arange(old)[None]
-        shares = np.clip(np.minimum(ends, cells + 1) - np.maximum(starts, cells), 0, None)
-        return (shares / shares.sum(1, keepdims=True)).astype(np.float32)
-    centres = np.clip((np.arange(new) + 0.5) * old / new - 0.5, 0, old - 1)
-    lower = np.minimum(np.floor(centres).astype(int), max(old - 2, 0))
-    share = centres - lower
-    matrix = np.zeros((new, old), np.float32)
-    matrix[np.arange(new), lower] += 1 - share
-    matrix[np.arange(new), np.minimum(lower + 1, old - 1)] += share
-    return matrix
+        edges = np.arange(new + 1) * old / new
+        cells = np.arange(old)
+        overlap = np.minimum(edges[1:, None], cells + 1) - np.maximum(edges[:-1, None], cells)
+        return (np.maximum(overlap, 0) * new / old).astype(np.float32)
+    places = np.clip((np.arange(new) + 0.5) * old / new - 0.5, 0, old - 1)  # of new centres, counted in old pixels
+    distance = np.abs(places[:, None] - np.arange(old))
+    return np.maximum(1 - distance, 0).astype(np.float32)

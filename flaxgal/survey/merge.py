@@ -93,6 +93,8 @@ def _offset(first: Cutout, other: Cutout) -> tuple[int, int]:
     if not np.isfinite(shift).all():
         raise _elsewhere([first, other])
     whole = np.rint(shift.mean(0))
+    if (np.abs(whole) >= np.maximum(first.image_shape, other.image_shape)[::-1]).any():
+        raise _elsewhere([first, other])
     worst = float(np.abs(shift - whole).max())
     if worst > SMALLEST_SHIFT:
         raise ValueError(

@@ -38,7 +38,8 @@ def read_picture(
     names = bands or (COLOURS if len(planes) == 3 else ("grey",))
     if len(names) != len(planes):
         raise ValueError(
-            f"{path.name}: {len(planes)} bands, but {len(names)} names ({' '.join(names)}); give {len(planes)} names"
+            f"{path.name}: found {len(planes)} bands, but {len(names)} names ({' '.join(names)}); "
+            f"give {len(planes)} names"
         )
     check_light(path.name, planes)
     return Cutout(

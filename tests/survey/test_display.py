@@ -1,0 +1,156 @@
+import time
+
+import numpy as np
+import pytest
+
+from flaxgal.survey import display
+from flaxgal.survey.cutout import Cutout
+from flaxgal.survey.display import asinh, grey, lupton_rgb, to_picture, to_pictures
+
+
+def cutout(flux, bands=("g", "r", "i"), unit="nJy") -> Cutout:
+    return Cutout(object_id="NGC 1300", flux=np.asarray(flux, np.float32), bands=bands, unit=unit)
+
+
+@pytest.fixture
+def galaxies(make_galaxy):
+    """(band, y, x), with a soft bias of 1100 as in raw SDSS frames."""
+    return np.stack([make_galaxy((64, 64), sky=1100.0, noise=0.2, seed=seed) for seed in range(3)])
+
+
+def test_asinh_runs_from_black_to_white():
+    flux = np.array([[-5.0, 0.0, 1e-3, 2e-3, 100.0, 200.0, np.nan]])
+    shown = asinh(flux, black=0.0, softening=1.0, white=100.0)[0]
+    assert shown[[0, 1, 4, 5, 6]].tolist() == [0, 0, 1, 1, 0]
+    assert shown[3] == pytest.approx(2 * shown[2], rel=1e-4)  # linear below the softening
+
+
+def test_asinh_is_logarithmic_far_above_the_softening():
+    shown = asinh(np.array([[1e3, 1e4, 1e5]]), black=0.0, softening=1.0, white=1e6)[0]
+    assert shown[1] - shown[0] == pytest.approx(shown[2] - shown[1], rel=1e-4)
+
+
+def test_the_sky_is_nearly_black_the_core_white_and_the_disc_between(galaxies):
+    picture = to_picture(cutout(galaxies))[..., 0]
+    sky = np.concatenate([picture[:8].ravel(), picture[-8:].ravel()])
+    assert (sky == 0).mean() > 0.2
+    assert np.median(sky) < 25
+    assert picture[31:34, 31:34].max() == 255
+    assert 20 < np.median(picture[32, 44:48]) < 120  # three scale lengths out
+
+
+def test_sky_level_and_flux_unit_do_not_show(galaxies):
+    first = to_picture(cutout(galaxies)).astype(int)
+    other = to_picture(cutout((galaxies - 1100) * 3.6 - 7)).astype(int)
+    assert np.abs(first - other).max() <= 1
+
+
+def test_a_bright_neighbour_at_the_edge_does_not_darken_the_galaxy(galaxies):
+    crowded = galaxies.copy()
+    crowded[:, 2:6, 2:6] += 1e5
+    assert np.abs(to_picture(cutout(crowded)).astype(int) - to_picture(cutout(galaxies)))[10:].max() <= 6
+
+
+def test_one_hot_pixel_does_not_darken_the_galaxy(galaxies):
+    hot = galaxies[:1].copy()
+    hot[0, 20, 40] += 60  # three times the core
+    shown = to_picture(cutout(hot, bands=("r",))).astype(int) - to_picture(cutout(galaxies[:1], bands=("r",)))
+    assert np.abs(np.delete(shown.ravel(), 20 * 64 + 40)).max() <= 20
+
+
+def test_missing_pixels_are_black(galaxies):
+    holes = galaxies.copy()
+    holes[:, 30:34, 40:44] = np.nan
+    shown = to_picture(cutout(holes))[..., 0]
+    assert (shown[30:34, 40:44] == 0).all()
+    assert shown.max() == 255
+
+
+def test_a_pixel_missing_in_one_band_is_drawn_from_the_others(galaxies):
+    holes = galaxies.copy()
+    holes[0, 32, 32] = np.nan
+    assert to_picture(cutout(holes))[32, 32, 0] > 240
+
+
+def test_a_band_without_data_leaves_the_others(galaxies):
+    holes = galaxies.copy()
+    holes[0] = np.nan
+    wanted = to_picture(cutout(galaxies[1:], bands=("r", "i")))
+    np.testing.assert_array_equal(to_picture(cutout(holes)), wanted)
+
+
+def test_grey_gives_each_band_the_say_that_its_noise_allows(galaxies):
+    noisy = galaxies.copy()
+    noisy[0] = np.random.default_rng(0).normal(0, 1e4, noisy[0].shape)
+    assert np.corrcoef(grey(cutout(noisy)).ravel(), grey(cutout(galaxies)).ravel())[0, 1] > 0.85
+
+
+def test_named_bands_are_stretched_each_on_its_own(galaxies):
+    alone = to_picture(cutout(galaxies[1:2], bands=("r",)), bands=("r",))
+    both = to_picture(cutout(galaxies), bands=("i", "r"))
+    np.testing.assert_array_equal(both[..., 1:], alone)
+
+
+def test_pictures_pass_through_as_they_are():
+    pixels = np.arange(256, dtype=np.float32).reshape(1, 16, 16)
+    made = to_picture(cutout(pixels, bands=("grey",), unit="picture"))
+    np.testing.assert_array_equal(made[..., 0], pixels[0])
+
+
+def test_colour_pictures_turn_grey_as_pillow_does_it():
+    from PIL import Image
+
+    pixels = np.random.default_rng(1).integers(0, 256, (3, 16, 16))
+    made = to_picture(cutout(pixels, bands=("red", "green", "blue"), unit="picture"))[..., 0]
+    pillow = np.asarray(Image.fromarray(pixels.transpose(1, 2, 0).astype(np.uint8)).convert("L"))
+    assert np.abs(made.astype(int) - pillow).max() <= 1
+
+
+@pytest.mark.parametrize("value", [0.0, 17.0, np.nan])
+@pytest.mark.parametrize("bands", [("grey",), ("r",)])
+def test_an_image_without_light_is_refused(value, bands):
+    with pytest.raises(ValueError, match=r"NGC 1300: image .* has no light above its sky"):
+        to_picture(cutout(np.full((3, 8, 8), value)), bands)
+
+
+def test_a_missing_band_is_named_with_those_there_are(galaxies):
+    with pytest.raises(ValueError, match="NGC 1300: bands found are g r i, wanted z"):
+        to_picture(cutout(galaxies), ("z",))
+
+
+def test_a_batch_looks_as_its_images_do_one_by_one(galaxies, monkeypatch):
+    batch = np.stack([galaxies, galaxies[::-1] * 2, galaxies[:, ::-1] + 5])
+    alone = [to_pictures(one[None], ("g", "r", "i"))[0] for one in batch]
+    np.testing.assert_array_equal(to_pictures(batch, ("g", "r", "i")), alone)
+    monkeypatch.setattr(display, "PIXELS_AT_ONCE", 1)
+    np.testing.assert_array_equal(to_pictures(batch, ("g", "r", "i")), alone)
+
+
+def test_no_images_make_no_pictures():
+    assert to_pictures(np.zeros((0, 3, 8, 8), np.float32), ("g", "r", "i")).shape == (0, 8, 8, 1)
+
+
+def test_a_thousand_mock_sized_images_take_about_a_second(galaxies):
+    many = np.repeat(galaxies[None], 1000, 0)
+    start = time.perf_counter()
+    to_pictures(many, ("g", "r", "i"))
+    assert time.perf_counter() - start < 5  # 0.6 s on an idle core; astropy's clipping takes 20
+
+
+def test_colour_shows_which_band_is_brighter(galaxies):
+    red = galaxies - 1100
+    red[2] *= 3
+    picture = lupton_rgb(cutout(red)).astype(int)
+    assert picture.shape == (64, 64, 3)
+    assert picture[32, 36, 0] > picture[32, 36, 2] + 30
+    assert picture[32, 32].max() > 200
+
+
+def test_one_band_makes_a_grey_colour_picture(galaxies):
+    picture = lupton_rgb(cutout(galaxies[:1], bands=("r",)))
+    np.testing.assert_array_equal(picture[..., 0], picture[..., 2])
+
+
+@pytest.mark.parametrize("value", [0.0, np.nan])
+def test_a_colour_picture_of_nothing_is_black(value):
+    assert lupton_rgb(cutout(np.full((3, 8, 8), value))).max() == 0
