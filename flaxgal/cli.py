@@ -6,21 +6,22 @@ is answered by one sentence and exit status 2; a batch in which nothing worked e
 
 from __future__ import annotations
 
+import os
+import os
 import runpy
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Any, Literal
 
 import tyro
 from tyro.conf import Positional, arg
 
 from flaxgal.config import MockConfig, PredictConfig, TrainConfig
 
-if TYPE_CHECKING:
-    from flaxgal.survey.cutout import Unreadable
-
+POPULATION, APPLIED = MockConfig(), PredictConfig()
+POPULATION, APPLIED = MockConfig(), PredictConfig()
 Flat = arg(name="")
 Inputs = Annotated[Positional[tuple[Path, ...]], arg(metavar="INPUT [INPUT ...]")]
 RunFolder = Annotated[Positional[Path], arg(metavar="RUN")]
@@ -28,7 +29,9 @@ StoreFolder = Annotated[Positional[Path], arg(metavar="STORE")]
 
 
 def main() -> None:
-    """The command `flaxgal`."""
+    """The command `flaxgal`. What XLA compiles is kept for the next call, in the user's cache folder."""
+    cache = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "flaxgal" / "compiled"
+    os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(cache))
     sys.exit(run(sys.argv[1:]))
 
 
@@ -63,12 +66,8 @@ def demo(
     """
     from flaxgal.demo import run_demo
 
-    with _progress() as show:
-        report = ""
-        for stage in run_demo(out, galaxies=galaxies, steps=steps, test_galaxies=test_galaxies, seed=seed):
-            show(stage.name, stage.done, stage.total, stage.note)
-            report = stage.report
-    print(report)
+    result = run_demo(out, galaxies=galaxies, steps=steps, test_galaxies=test_galaxies, seed=seed, track=_track)
+    print(result.report())
     return 0
 
 
@@ -78,26 +77,45 @@ def mock(
     number: int = 10000,
     seed: int = 0,
     form: Literal["snapshot", "cutouts"] = "snapshot",
-    config: Annotated[MockConfig, Flat] = MockConfig(),
+    bands: tuple[str, ...] = ("grey",),
+    classes: tuple[str, ...] = ("arm",),
+    config: Annotated[MockConfig, arg(name="mock")] = POPULATION,
 ) -> int:
     """Render mock galaxies with exact truth: a dataset snapshot to train on, or FITS cutouts to try things on.
 
-    Example: flaxgal mock snapshots/mocks --number 10000
+    Example: flaxgal mock snapshots/ --number 10000
 
     Args:
-        out: Folder to write.
+        out: Folder to write to; a snapshot goes into OUT/mocks/VERSION.
         number: How many galaxies.
         seed: Another number makes other galaxies.
-        form: A dataset snapshot of grey pictures, or one FITS cutout a galaxy with a table of the truth.
+        form: A dataset snapshot of pictures, or one FITS cutout a galaxy with a table of the truth.
+        bands: Of a snapshot's pictures: grey, or some of --mock.bands.
+        classes: Of a snapshot's masks: arm, or arm and bar.
         config: The population.
     """
-    from flaxgal.mock.snapshot import write_mock_cutouts, write_mock_snapshot
+    if form == "cutouts":
+        from flaxgal.mock.cutouts import write_mock_cutouts
 
-    write = write_mock_snapshot if form == "snapshot" else write_mock_cutouts
-    with _progress() as show:
-        for done in write(out, config, number=number, seed=seed):
-            show("mock galaxies", done, number, "")
-    print(out)
+        for _ in _track(write_mock_cutouts(out, config, number=number, seed=seed), "mock galaxies", number):
+            pass
+        print(out)
+        return 0
+    from dataclasses import asdict
+
+    from flaxgal.datasets.builders import build_snapshot
+    from flaxgal.datasets.mocks import mock_examples
+
+    snapshot = build_snapshot(
+        _track(mock_examples(config, number=number, seed=seed, bands=bands, classes=classes), "mock galaxies", number),
+        out,
+        name="mocks",
+        bands=bands,
+        classes=classes,
+        image_size=config.image_size,
+        provenance={"mocks": asdict(config), "number": number, "seed": seed},
+    )
+    print(snapshot)
     return 0
 
 
@@ -118,15 +136,15 @@ def store_add(store: StoreFolder, inputs: Inputs, *, survey: str = "", pixel_sca
     labels = Store.open_or_create(store)
     added, left_out = 0, []
     overrides: dict[str, Any] = {"survey": survey or None, "pixel_scale_arcsec": pixel_scale_arcsec}
-    for item in _counted(read_cutouts(inputs, **overrides), "galaxies added"):
+    for item in _track(read_cutouts(inputs, **overrides), "galaxies added"):
         if isinstance(item, Unreadable):
-            left_out.append(item)
+            left_out.append(item.reason)
             continue
         try:
             labels.add(item)
             added += 1
         except ValueError as error:
-            left_out.append(Unreadable(Path(item.object_id), str(error)))
+            left_out.append(str(error))
     return _closing(f"{added} galaxies added to {store}", added, left_out)
 
 
@@ -151,10 +169,28 @@ def store_import(
         survey: Where the images are from.
         pixel_scale_arcsec: Arcseconds a pixel, when the files do not say.
     """
+    from flaxgal.labels.pairs import import_pairs
     from flaxgal.labels.store import Store
     from flaxgal.survey.cutout import Unreadable
 
-    raise NotImplementedError((Store, Unreadable, images, masks, annotator, survey, pixel_scale_arcsec, store))
+    pairs = import_pairs(
+        Store.open_or_create(store),
+        images,
+        masks,
+        annotator=annotator,
+        survey=survey or None,
+        pixel_scale_arcsec=pixel_scale_arcsec,
+    )
+    new, known, left_out = 0, 0, []
+    for item in _track(pairs, "pairs"):
+        if isinstance(item, Unreadable):
+            left_out.append(item.reason)
+        elif item.is_new:
+            new += 1
+        else:
+            known += 1
+    already = f", {known} there already" if known else ""
+    return _closing(f"{new} pairs imported into {store}{already}", new + known, left_out)
 
 
 def store_status(store: StoreFolder) -> int:
@@ -193,7 +229,30 @@ def build(
         image_size: Pixels on a side that every galaxy is fitted to.
         version: Such as 1.0.0; the next free one when not given.
     """
-    raise NotImplementedError((store, out, bands, classes, image_size, version))
+    from flaxgal.datasets.builders import build_snapshot
+    from flaxgal.datasets.examples import examples_from_store, store_provenance
+    from flaxgal.labels.store import Store
+    from flaxgal.survey.cutout import Unreadable
+
+    labels, left_out = Store.open(store), []
+
+    def examples() -> Iterator[Any]:
+        found = examples_from_store(labels, bands=bands, classes=classes, image_size=image_size)
+        for item in _track(found, "galaxies", len(labels.galaxies())):
+            if isinstance(item, Unreadable):
+                left_out.append(item.reason)
+            yield item
+
+    snapshot = build_snapshot(
+        examples(),
+        out,
+        bands=bands,
+        classes=classes,
+        image_size=image_size,
+        version=version,
+        provenance=store_provenance(labels),
+    )
+    return _closing(str(snapshot), 1, left_out)
 
 
 def evaluate(
@@ -211,10 +270,20 @@ def evaluate(
         snapshot: Folder of a dataset snapshot.
         split: train, validation or test.
     """
-    raise NotImplementedError((run, snapshot, split))
+    from flaxgal.evaluate import evaluate as score
+
+    summary = score(run, snapshot, split).summary
+    rows = {"all": summary["all"], **summary["by_survey"], **summary["by_size"]}
+    print(f"{'':>12s} {'galaxies':>8s}  {'Dice (95 %)':>19s} {'IoU':>6s} {'precis.':>7s} {'recall':>6s} {'pooled':>6s}")
+    for name, scores in rows.items():
+        dice = "{mean:.3f} [{low:.3f}, {high:.3f}]".format(**scores["dice"])
+        others = " ".join(f"{scores[score]['mean']:6.3f}" for score in ("iou", "precision", "recall"))
+        print(f"{name:>12s} {scores['galaxies']:8d}  {dice} {others} {scores['dice']['pooled']:6.3f}")
+    print(f"Galaxy by galaxy: {run / 'evaluation' / split}.ecsv")
+    return 0
 
 
-def predict(run: RunFolder, inputs: Inputs, *, out: Path, config: Annotated[PredictConfig, Flat] = PredictConfig()) -> int:
+def predict(run: RunFolder, inputs: Inputs, *, out: Path, config: Annotated[PredictConfig, Flat] = APPLIED) -> int:
     """Segment galaxies with a trained run: arm probability and mask as FITS with the input's WCS.
 
     Example: flaxgal predict runs/arms cutouts/ --out maps/
@@ -230,9 +299,9 @@ def predict(run: RunFolder, inputs: Inputs, *, out: Path, config: Annotated[Pred
     from flaxgal.survey.cutout import Unreadable
 
     done, kept, left_out = 0, 0, []
-    for item in _counted(predict_all(run, inputs, out, config=config), "galaxies segmented"):
+    for item in _track(predict_all(run, inputs, out, config=config), "galaxies segmented"):
         if isinstance(item, Unreadable):
-            left_out.append(item)
+            left_out.append(item.reason)
         elif isinstance(item, Kept):
             kept += 1
         else:
@@ -251,7 +320,21 @@ def measure(inputs: Inputs, *, masks: Path, out: Path = Path("arms")) -> int:
         masks: Folder that `flaxgal predict` wrote.
         out: Table to write: .ecsv or .parquet; both when it has no ending.
     """
-    raise NotImplementedError((inputs, masks, out))
+    from flaxgal.inputs import cutouts_from
+    from flaxgal.measure.catalogue import FORMATS, LeftOut, measure_galaxies, to_table, write_catalogue
+
+    outs = [out] if out.suffix else [out.with_suffix(ending) for ending in FORMATS]
+    rows, left_out = [], []
+    for item in _track(measure_galaxies(cutouts_from(inputs), masks), "galaxies measured"):
+        if isinstance(item, LeftOut):
+            left_out.append(item.reason)
+        else:
+            rows.append(item)
+    if rows:
+        for path in outs:
+            write_catalogue(to_table(rows), path)
+    where = " and ".join(map(str, outs)) if rows else "no table written"
+    return _closing(f"{len(rows)} galaxies measured: {where}", len(rows), left_out)
 
 
 def _experiment(arguments: Sequence[str]) -> tuple[TrainConfig, list[str]]:
@@ -270,9 +353,7 @@ def _experiment(arguments: Sequence[str]) -> tuple[TrainConfig, list[str]]:
 def _application(default: TrainConfig) -> Any:
     """All commands; `default` is what `train` starts from."""
 
-    def train(
-        *, run: Path | None = None, resume: bool = False, config: Annotated[TrainConfig, Flat] = default
-    ) -> int:
+    def train(*, run: Path | None = None, resume: bool = False, config: Annotated[TrainConfig, Flat] = default) -> int:
         """Train a U-Net on dataset snapshots. An experiment file may come first; any field of it can be overridden.
 
         Example: flaxgal train experiments/mocks.py --data.snapshots snapshots/spiral_arms/1.0.0 --steps 2000
@@ -297,14 +378,43 @@ def _application(default: TrainConfig) -> Any:
 
 
 def _train(folder: Path, config: TrainConfig, *, resume: bool) -> int:
-    raise NotImplementedError((folder, config, resume))
+    """Train with a progress bar on a terminal, and a line for each look at the validation split in a pipe."""
+    from flaxgal.figures import learning_curves, save
+    from flaxgal.runlog import read_records
+    from flaxgal.train import train
+
+    last = None
+    with _bars() as show:
+        for last in train(config, folder, resume=resume):
+            show("training", last.step, last.steps, _standing(last))
+            if last.looked and show is _silent:
+                print(f"step {last.step}/{last.steps}  {_standing(last)}", flush=True)
+    if last is None:
+        raise ValueError(f"{folder}: this run has all its {config.steps} steps already; give more with --steps")
+    save(learning_curves(read_records(folder)), folder / "figures" / "learning_curves.png")
+    print(folder)
+    return 0
+
+
+def _standing(progress: Any) -> str:
+    """Loss, validation Dice and speed, as far as they are known."""
+    known = {
+        "loss": (progress.loss, ".3f"),
+        "validation Dice": (progress.validation_dice, ".3f"),
+        "images a second": (progress.images_per_second, ".0f"),
+    }
+    return "  ".join(f"{name} {value:{form}}" for name, (value, form) in known.items() if value is not None)
+
+
+def _silent(name: str, done: int, total: int | None, note: str = "") -> None:
+    """Draw nothing: standard error is no terminal."""
 
 
 @contextmanager
-def _progress() -> Iterator[Any]:
-    """A function show(name, done, total, note) that keeps a bar a name on a terminal, and is silent in a pipe."""
+def _bars() -> Iterator[Any]:
+    """A function show(name, done, total, note) that keeps one bar a name on a terminal; `_silent` in a pipe."""
     if not sys.stderr.isatty():
-        yield lambda *_: None
+        yield _silent
         return
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -313,7 +423,7 @@ def _progress() -> Iterator[Any]:
     with Progress(*columns, TextColumn("{task.fields[note]}"), console=Console(stderr=True)) as bars:
         known: dict[str, Any] = {}
 
-        def show(name: str, done: int, total: int | None, note: str) -> None:
+        def show(name: str, done: int, total: int | None, note: str = "") -> None:
             if name not in known:
                 known[name] = bars.add_task(name, total=total, note=note)
             bars.update(known[name], completed=done, total=total, note=note)
@@ -321,19 +431,19 @@ def _progress() -> Iterator[Any]:
         yield show
 
 
-def _counted(items: Iterable[Any], name: str) -> Iterator[Any]:
-    """The items, counted on a progress bar."""
-    with _progress() as show:
+def _track(items: Iterable[Any], name: str, total: int | None = None) -> Iterator[Any]:
+    """The items, counted on a progress bar; a training run's Progress says itself how far it is."""
+    with _bars() as show:
         for done, item in enumerate(items, start=1):
-            show(name, done, None, "")
+            show(name, getattr(item, "step", done), total, _standing(item) if hasattr(item, "step") else "")
             yield item
 
 
-def _closing(summary: str, worked: int, left_out: Sequence[Unreadable]) -> int:
+def _closing(summary: str, worked: int, left_out: Sequence[str]) -> int:
     """Print what was done and list what was left out; the exit status, 1 only if nothing worked."""
     print(summary)
-    for item in left_out:
-        _say(f"left out: {item.reason}")
+    for reason in left_out:
+        _say(f"left out: {reason}")
     if left_out:
         _say(f"{len(left_out)} left out")
     return 0 if worked else 1

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import jax.numpy as jnp
@@ -91,7 +91,7 @@ def predict_cutouts(
             continue
         group = waiting.setdefault(framed.picture.shape, [])
         group.append(framed)
-        if len(group) == config.batch_size:
+        if len(group) == _batch_size(framed.picture, run, config):
             yield from _run_batch(run, waiting.pop(framed.picture.shape), config)
     for group in waiting.values():
         yield from _run_batch(run, group, config)
@@ -101,15 +101,13 @@ def average_over_orientations(
     model: UNet, image: Float[np.ndarray, "n y x band"], number: int
 ) -> Float[np.ndarray, "n y x class"]:
     """Mean probability over the first `number` of the picture's eight quarter turns and mirror images, turned back."""
-    total = None
+    seen = []
     for turn in range(number):
         mirrored = image[:, :, ::-1] if turn % 2 else image
-        turned = np.rot90(mirrored, turn // 2, axes=(1, 2))
-        maps = np.rot90(np.asarray(predict_batch(model, jnp.asarray(turned))), -(turn // 2), axes=(1, 2))
-        maps = maps[:, :, ::-1] if turn % 2 else maps
-        total = maps if total is None else total + maps
-    assert total is not None
-    return total / number
+        turned = jnp.asarray(np.rot90(mirrored, turn // 2, axes=(1, 2)))
+        maps = np.rot90(np.asarray(predict_batch(model, turned)), -(turn // 2), axes=(1, 2))
+        seen.append(maps[:, :, ::-1] if turn % 2 else maps)
+    return np.mean(seen, axis=0)
 
 
 @dataclass(frozen=True)
@@ -127,14 +125,15 @@ def _frame(cutout: Cutout, run: Run, config: PredictConfig) -> _Framed:
         framed, frame = fit_frame(picture, run.config.model.image_size)
         return _Framed(cutout, framed, frame.to_native)
     height, width = picture.shape[:2]
-    padded = pad_to_multiple(picture, 2 ** (len(run.config.model.widths) - 1))
-    return _Framed(cutout, padded, lambda maps: maps[:height, :width])
+    # Up to multiples of the training size, so that a folder of many sizes compiles a few programs and not hundreds.
+    padded = pad_to_multiple(jnp.asarray(picture[None], jnp.float32), run.config.model.image_size)[0]
+    return _Framed(cutout, np.asarray(padded, np.uint8), lambda maps: maps[:height, :width])
 
 
 def _run_batch(run: Run, group: list[_Framed], config: PredictConfig) -> Iterator[Prediction]:
     """Predictions for galaxies of one picture size; a short batch is filled up, so that nothing is compiled again."""
     pictures = np.stack([framed.picture for framed in group]).astype(np.float32) / 255
-    short = config.batch_size - len(group)
+    short = _batch_size(pictures[0], run, config) - len(group)
     pictures = np.pad(pictures, ((0, short), (0, 0), (0, 0), (0, 0)))
     maps = average_over_orientations(run.model, pictures, config.orientations)
     for framed, probability in zip(group, maps, strict=False):
@@ -149,10 +148,14 @@ def _run_batch(run: Run, group: list[_Framed], config: PredictConfig) -> Iterato
         )
 
 
+def _batch_size(picture: np.ndarray, run: Run, config: PredictConfig) -> int:
+    """As many pictures as have the pixels of `config.batch_size` pictures of the training size."""
+    pixels = config.batch_size * run.config.model.image_size**2
+    return max(1, min(config.batch_size, pixels // (picture.shape[0] * picture.shape[1])))
+
+
 def _settled(config: PredictConfig, run: Run) -> PredictConfig:
     """`config` with the run's own threshold where none was given."""
-    from dataclasses import replace
-
     if config.orientations not in (1, 2, 4, 8):
         raise ValueError(f"{config.orientations} orientations asked for; choose 1, 2, 4 or 8")
     return config if config.threshold is not None else replace(config, threshold=run.config.threshold)
@@ -166,7 +169,9 @@ def _claim(out: Path, run: Run, config: PredictConfig) -> None:
     if path.exists():
         held = json.loads(path.read_text())
         if held != choices:
-            raise ValueError(f"{out}: holds predictions made with {held}, but {choices} is asked for; choose another --out")
+            raise ValueError(
+                f"{out}: holds predictions made with {held}, but {choices} is asked for; choose another --out"
+            )
         return
     with replaced_when_whole(path) as temporary:
         temporary.write_text(json.dumps(choices, indent=2) + "\n")

@@ -1,0 +1,140 @@
+"""The whole main job on mock galaxies, in one folder: what `make demo` runs, and a tour of the library.
+
+Mock galaxies → dataset snapshot → training → FITS cutouts of mocks never seen → arm maps → a table of arm flux ratios,
+with masks and ratios compared with the truth.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from astropy.table import Table, join
+from jaxtyping import Bool
+
+from flaxgal.config import DataConfig, MockConfig, TrainConfig
+from flaxgal.datasets.builders import build_snapshot
+from flaxgal.datasets.mocks import mock_examples
+from flaxgal.figures import learning_curves, prediction_panels, ratio_scatter, save
+from flaxgal.measure.catalogue import measure_galaxies, to_table, write_catalogue
+from flaxgal.metrics import bootstrap_interval, confusion, dice
+from flaxgal.mock.cutouts import write_mock_cutouts
+from flaxgal.predict import predict
+from flaxgal.runlog import read_records
+from flaxgal.survey.cutout import read_cutout, read_cutouts
+from flaxgal.survey.prediction import prediction_path, read_prediction
+from flaxgal.train import train
+
+__all__ = ["DemoResult", "Track", "run_demo"]
+
+MARK = "made-by-flaxgal-demo"
+"""An empty file that says a folder was made by the demo and may be made anew by it."""
+BAND = "i"
+"""The band whose flux ratios are compared with the truth."""
+
+
+class Track(Protocol):
+    """Passes items through, and shows how many have gone by."""
+
+    def __call__(self, items: Iterable[Any], name: str, total: int) -> Iterator[Any]: ...
+
+
+@dataclass(frozen=True)
+class DemoResult:
+    """What the demo found on mock spirals that the network had never seen, and where everything is."""
+
+    catalogue: Table
+    """Measured and true flux ratios, one row a galaxy."""
+    galaxies: int
+    """How many of them have arms, and count below."""
+    dice: float
+    """Mean Dice of the arm masks."""
+    dice_interval: tuple[float, float]
+    """95 % of bootstrap means over galaxies."""
+    ratio_error: float
+    """Median |measured − true| arm flux ratio in i."""
+    ratio_bias: float
+    """Median of measured − true."""
+    files: dict[str, Path]
+
+
+def run_demo(
+    out: Path, *, galaxies: int, steps: int, test_galaxies: int, seed: int = 0, track: Track | None = None
+) -> DemoResult:
+    """Run the main job in the folder `out`, which an earlier demo may have made.
+
+    Raises
+    ------
+    ValueError
+        If `out` is there already and was not made by the demo.
+    """
+    track = track or (lambda items, _name, _total: iter(items))
+    _clear(out)
+    population = MockConfig()
+    examples = track(mock_examples(population, number=galaxies, seed=seed), "mock galaxies", galaxies)
+    snapshot = build_snapshot(
+        examples, out / "snapshots", bands=("grey",), classes=("arm",), image_size=population.image_size, name="mocks"
+    )
+    config = TrainConfig(
+        name="demo",
+        seed=seed,
+        steps=steps,
+        data=DataConfig(snapshots=(str(snapshot),)),
+        evaluate_every=max(1, steps // 4),
+    )
+    _exhaust(track(train(config, out / "run"), "training", steps))
+    unseen = write_mock_cutouts(out / "galaxies", population, number=test_galaxies, seed=seed + 1)
+    _exhaust(track(unseen, "galaxies never seen", test_galaxies))
+    _exhaust(track(predict(out / "run", [out / "galaxies"], out / "maps"), "arm maps", test_galaxies))
+    measured = measure_galaxies(read_cutouts([out / "galaxies"]), out / "maps")
+    catalogue = to_table(list(track(measured, "flux ratios", test_galaxies)))
+    for ending in ("ecsv", "parquet"):
+        write_catalogue(catalogue, out / f"arms.{ending}")
+    return _compare(out, catalogue)
+
+
+def _clear(out: Path) -> None:
+    """An empty folder for the demo; only what a demo made is removed."""
+    if out.exists() and any(out.iterdir()) and not (out / MARK).exists():
+        raise ValueError(f"{out}: this folder was not made by the demo; choose another with --out")
+    for folder in ("snapshots", "run", "galaxies", "maps", "figures"):
+        shutil.rmtree(out / folder, ignore_errors=True)
+    out.mkdir(parents=True, exist_ok=True)
+    (out / MARK).touch()
+
+
+def _exhaust(items: Iterable[Any]) -> None:
+    for _ in items:
+        pass
+
+
+def _compare(out: Path, catalogue: Table) -> DemoResult:
+    """The measured galaxies beside the truth, in numbers and figures; spirals with a mask alone count."""
+    truth = Table.read(out / "galaxies" / "truth.ecsv")
+    with np.load(out / "galaxies" / "truth_masks.npz") as masks:
+        true_masks = dict(zip(masks["object_id"].tolist(), masks["arm"], strict=True))
+    truth.rename_column(f"flux_ratio_{BAND}", f"true_flux_ratio_{BAND}")
+    wanted = ["object_id", "kind", "arm_count", f"true_flux_ratio_{BAND}", "arm_mask_pixels", "signal_to_noise"]
+    both = join(catalogue, truth[wanted], keys="object_id")
+    both["dice"] = _dices(both["object_id"], true_masks, out / "maps")
+    spirals = both[both["arm_mask_pixels"] > 0]
+    error = np.asarray(spirals[f"flux_ratio_{BAND}"] - spirals[f"true_flux_ratio_{BAND}"])
+    return DemoResult(
+        catalogue=both,
+        galaxies=len(spirals),
+        dice=float(np.mean(spirals["dice"])),
+        dice_interval=bootstrap_interval(np.asarray(spirals["dice"])),
+        ratio_error=float(np.nanmedian(np.abs(error))),
+        ratio_bias=float(np.nanmedian(error)),
+        files=_draw(out, spirals, true_masks),
+    )
+
+
+def _dices(object_ids: Iterable[str], truth: dict[str, Bool[np.ndarray, "y x"]], maps: Path) -> np.ndarray:
+    """Dice of each galaxy's arm mask against the truth."""
+    found = [(read_prediction(prediction_path(str(name), maps)).arm_mask, truth[str(name)]) for name in object_ids]
+    return dice(confusion(np.stack([one for one, _ in found]), np.stack([one for _, one in found])))
