@@ -1,7 +1,10 @@
 """The files that make the project installable agree with each other."""
 
+import ast
 import re
+import sys
 import tomllib
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
@@ -20,6 +23,34 @@ def distribution(requirement: str) -> str:
 
 PINNED = {distribution(line) for line in LOCK.splitlines() if re.match(r"[\w.-]+==", line)}
 EXTRAS = [requirement for extra in PROJECT["optional-dependencies"].values() for requirement in extra]
+
+
+CORE = {distribution(requirement) for requirement in PROJECT["dependencies"]}
+NEEDED_THROUGH_ANOTHER = {"pyarrow"}  # astropy writes Parquet with it
+
+
+def imported(folder: Path) -> set[str]:
+    """The distributions of others that the files of a folder import."""
+    names = set()
+    for path in folder.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Import):
+                names |= {alias.name.partition(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+                names.add(node.module.partition(".")[0])
+    owners = packages_distributions()
+    outside = names - set(sys.stdlib_module_names) - {"flaxgal", "napari_flaxgal"}
+    # Many distributions put something under a shared name: orbax belongs to whichever of them is declared.
+    declared = {name: {distribution(owner) for owner in owners.get(name, [name])} for name in outside}
+    return {min(owners & CORE or owners) for owners in declared.values()}
+
+
+def test_the_core_dependencies_are_what_the_library_imports():
+    assert imported(ROOT / "flaxgal") | NEEDED_THROUGH_ANOTHER == CORE
+
+
+def test_the_plugin_imports_only_core_dependencies_and_napari():
+    assert imported(ROOT / "annotate") <= CORE | {"napari", "qtpy"}
 
 
 @pytest.mark.parametrize("requirement", [*PROJECT["dependencies"], *EXTRAS])
