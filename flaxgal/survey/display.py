@@ -165,10 +165,12 @@ def grey(cutout: Cutout) -> UInt8[np.ndarray, "y x"]:
     return to_picture(cutout, GREY)[..., 0]
 
 
-def lupton_rgb(
-    cutout: Cutout, bands: Sequence[str] | None = None, *, stretch: float = 8.0, q: float = 10.0
-) -> UInt8[np.ndarray, "y x 3"]:
-    """A colour picture for people (Lupton et al. 2004): hue is the ratio of the fluxes, brightness asinh of their mean.
+def lupton_rgb(cutout: Cutout, bands: Sequence[str] | None = None) -> UInt8[np.ndarray, "y x 3"]:
+    """A colour picture for people, in the manner of Lupton et al. (2004): hue is the ratio of the bands' fluxes.
+
+    Brightness is the asinh of the brightest band, not of their mean, so that no pixel is too bright for the screen
+    and cores keep their colour. Each band is divided by the square root of its sky's noise: half way between the
+    galaxy's own colours and noise without colour.
 
     Parameters
     ----------
@@ -177,25 +179,21 @@ def lupton_rgb(
     bands
         Three names for red, green, blue, from long to short wavelength; by default the last, the middle and the first
         of up to three bands.
-    stretch
-        Flux, in standard deviations of the noisiest band's sky, at which brightness leaves the dark.
-    q
-        How logarithmic brightness is above that.
     """
     red_green_blue = tuple(bands) if bands is not None else _red_green_blue(cutout.bands)
     chosen = cutout.select(tuple(dict.fromkeys(red_green_blue)))
     flux = chosen.flux[[chosen.bands.index(band) for band in red_green_blue]]
     if not cutout.has_linear_flux:
         return _rounded(flux).transpose(1, 2, 0)
-    sky, noise = sky_level(flux)
-    light = np.maximum(np.nan_to_num(flux - np.nan_to_num(sky)[:, None, None]), 0)
-    typical_noise = float(np.nan_to_num(noise).max())
-    unit = typical_noise * stretch or float(light.max()) / CONTRAST or 1.0  # mocks may have no noise
-    mean = light.mean(0) / unit
-    brightness = np.arcsinh(q * mean) / np.arcsinh(q * max(float(mean.max()), 1e-6)) if mean.any() else mean
-    colour = light / unit * (brightness / np.where(mean > 0, mean, 1))
-    colour /= np.maximum(colour.max(0), 1)  # keep the hue of pixels that are too bright for the screen
-    return np.rint(255 * np.clip(colour, 0, 1)).astype(np.uint8).transpose(1, 2, 0)
+    sky, noise = np.nan_to_num(sky_level(flux))
+    share = np.sqrt(max(noise.max(), 1e-30) / np.where(noise > 0, noise, max(noise.max(), 1e-30)))
+    light = np.maximum(np.nan_to_num(flux - sky[:, None, None]), 0) * share[:, None, None]
+    brightest = light.max(0)
+    white = float(_core_brightness(brightest, np.zeros(()))) or 1.0
+    softening = float(np.clip(4 * noise.max(), white / 2000, white / CONTRAST))  # people see the faint outskirts, too
+    brightness = asinh(brightest, black=0.0, softening=softening, white=white)
+    colour = light * (brightness / np.where(brightest > 0, brightest, 1))
+    return np.rint(255 * colour).astype(np.uint8).transpose(1, 2, 0)
 
 
 def _red_green_blue(bands: tuple[str, ...]) -> tuple[str, str, str]:
