@@ -26,6 +26,7 @@ from flaxgal.mock.cutouts import write_mock_cutouts
 from flaxgal.predict import predict
 from flaxgal.runlog import read_records
 from flaxgal.survey.cutout import read_cutout, read_cutouts
+from flaxgal.survey.display import lupton_rgb
 from flaxgal.survey.prediction import prediction_path, read_prediction
 from flaxgal.train import train
 
@@ -40,7 +41,9 @@ BAND = "i"
 class Track(Protocol):
     """Passes items through, and shows how many have gone by."""
 
-    def __call__(self, items: Iterable[Any], name: str, total: int) -> Iterator[Any]: ...
+    def __call__(self, items: Iterable[Any], name: str, total: int) -> Iterator[Any]:
+        """The same items."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -60,6 +63,25 @@ class DemoResult:
     ratio_bias: float
     """Median of measured − true."""
     files: dict[str, Path]
+
+    def report(self) -> str:
+        """The first rows of the table, the scores, and where everything is, as text."""
+        shown = self.catalogue[
+            "object_id", "kind", f"flux_ratio_{BAND}", f"flux_ratio_error_{BAND}", f"true_flux_ratio_{BAND}", "dice"
+        ][:12]
+        for name in shown.colnames[2:]:
+            shown[name].info.format = ".3f"
+        low, high = self.dice_interval
+        lines = [
+            *shown.pformat(show_unit=False, max_lines=-1, max_width=-1),
+            "",
+            f"{self.galaxies} mock galaxies with arms, none of them seen in training:",
+            f"  arm Dice                    {self.dice:.3f}  [{low:.3f}, {high:.3f}]",
+            f"  |flux ratio - truth|, {BAND}     {self.ratio_error:.3f} (median; bias {self.ratio_bias:+.3f})",
+            "",
+            *(f"{name:>20s}  {path}" for name, path in self.files.items()),
+        ]
+        return "\n".join(lines)
 
 
 def run_demo(
@@ -119,6 +141,7 @@ def _compare(out: Path, catalogue: Table) -> DemoResult:
         true_masks = dict(zip(masks["object_id"].tolist(), masks["arm"], strict=True))
     truth.rename_column(f"flux_ratio_{BAND}", f"true_flux_ratio_{BAND}")
     wanted = ["object_id", "kind", "arm_count", f"true_flux_ratio_{BAND}", "arm_mask_pixels", "signal_to_noise"]
+    truth["object_id"].info.description = catalogue["object_id"].info.description
     both = join(catalogue, truth[wanted], keys="object_id")
     both["dice"] = _dices(both["object_id"], true_masks, out / "maps")
     spirals = both[both["arm_mask_pixels"] > 0]
@@ -138,3 +161,35 @@ def _dices(object_ids: Iterable[str], truth: dict[str, Bool[np.ndarray, "y x"]],
     """Dice of each galaxy's arm mask against the truth."""
     found = [(read_prediction(prediction_path(str(name), maps)).arm_mask, truth[str(name)]) for name in object_ids]
     return dice(confusion(np.stack([one for one, _ in found]), np.stack([one for _, one in found])))
+
+
+def _draw(out: Path, spirals: Table, truth: dict[str, Bool[np.ndarray, "y x"]]) -> dict[str, Path]:
+    """Write the figures; where they and everything else are, by name. The galaxies shown span good and bad."""
+    panels = spirals[np.argsort(-spirals["dice"])][np.linspace(0, len(spirals) - 1, min(6, len(spirals))).astype(int)]
+    names = [str(name) for name in panels["object_id"]]
+    cutouts = [read_cutout(out / "galaxies" / f"{name}.fits") for name in names]
+    maps = [read_prediction(prediction_path(name, out / "maps")) for name in names]
+    drawn = {
+        "image, truth, arms found": prediction_panels(
+            [lupton_rgb(cutout) for cutout in cutouts],
+            [prediction.arm_probability for prediction in maps],
+            threshold=maps[0].threshold,
+            truth=[truth[name] for name in names],
+            names=names,
+            notes=[
+                f"flux ratio {row[f'flux_ratio_{BAND}']:.2f}, true {row[f'true_flux_ratio_{BAND}']:.2f}"
+                for row in panels
+            ],
+            pixel_scale_arcsec=cutouts[0].pixel_scale_arcsec,
+        ),
+        "flux ratios": ratio_scatter(
+            np.asarray(spirals[f"true_flux_ratio_{BAND}"]),
+            np.asarray(spirals[f"flux_ratio_{BAND}"]),
+            error=np.asarray(spirals[f"flux_ratio_error_{BAND}"]),
+            band=BAND,
+        ),
+        "learning curves": learning_curves(read_records(out / "run")),
+    }
+    files = {"image, truth, arms found": "panels", "flux ratios": "flux_ratios", "learning curves": "learning_curves"}
+    paths = {name: save(figure, out / "figures" / f"{files[name]}.png") for name, figure in drawn.items()}
+    return paths | {"table": out / "arms.ecsv", "arm maps": out / "maps", "run": out / "run"}
