@@ -7,7 +7,6 @@ is answered by one sentence and exit status 2; a batch in which nothing worked e
 from __future__ import annotations
 
 import os
-import os
 import runpy
 import sys
 from collections.abc import Iterable, Iterator, Sequence

@@ -158,7 +158,7 @@ class AugmentConfig:
     gamma: tuple[float, float] = (0.8, 1.25)
     """Power of the picture, drawn uniformly in the logarithm: other people's stretches."""
     sky: float = 0.02
-    """Largest shift of the sky level, up or down, in units of the picture's full range; below 0 is cut, as in 8 bits."""
+    """Largest shift of the sky level, up or down, in units of the picture's full range; cut at 0, as in 8 bits."""
     noise: float = 0.03
     """Largest standard deviation of added Gaussian noise, in units of the picture's full range."""
     blur_pixels: float = 0.8

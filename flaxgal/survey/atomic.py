@@ -24,6 +24,6 @@ def replaced_when_whole(path: str | os.PathLike[str]) -> Iterator[Path]:
     temporary = path.parent / f".writing-{uuid.uuid4().hex}{ending}"
     try:
         yield temporary
-        os.replace(temporary, path)
+        temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
