@@ -56,10 +56,13 @@ def _styled(draw: Draw) -> Draw:
 
     @functools.wraps(draw)
     def drawn(*args: Any, **kwargs: Any) -> Any:
-        from matplotlib import rc_context, rcParamsDefault
+        from matplotlib import rc_context, rcParams, rcParamsDefault
 
-        plain = {name: value for name, value in rcParamsDefault.items() if not name.startswith("backend")}
-        with rc_context({**plain, **STYLE}):
+        with rc_context():
+            cast(Any, rcParams).update(
+                {name: rcParamsDefault[name] for name in rcParamsDefault if not name.startswith("backend")}
+            )
+            cast(Any, rcParams).update(STYLE)
             return draw(*args, **kwargs)
 
     return cast(Draw, drawn)
@@ -255,10 +258,9 @@ def save(figure: Figure, path: str | os.PathLike[str]) -> Path:
 def _figure(width: float, height: float) -> Figure:
     """An empty figure of so many inches."""
     from matplotlib.figure import Figure
+    from matplotlib.layout_engine import ConstrainedLayoutEngine
 
-    figure = Figure(figsize=(width, height), layout="constrained")
-    figure.get_layout_engine().set(w_pad=0.06, h_pad=0.06)
-    return figure
+    return Figure(figsize=(width, height), layout=ConstrainedLayoutEngine(w_pad=0.06, h_pad=0.06))
 
 
 def _same_length(noun: str, *lists: Any) -> int:

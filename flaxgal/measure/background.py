@@ -8,6 +8,7 @@ the sky; where it fills the frame the error says how little is known.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -38,7 +39,7 @@ class Sky:
 
 
 def usable_pixels(
-    flux: Float[np.ndarray, "band y x"], mask_planes: dict[str, np.ndarray] | object
+    flux: Float[np.ndarray, "band y x"], mask_planes: Mapping[str, np.ndarray]
 ) -> Bool[np.ndarray, "band y x"]:
     """True where a pixel has a number and no plane of `BAD_PLANES` speaks against it."""
     usable = np.isfinite(flux)
@@ -112,8 +113,7 @@ def _mean_over_scales(profile: Profile, rings: np.ndarray, half_light_radius: fl
     floor = max(float(np.median(scatter)), 1e-12 * float(np.abs(mean).max()), 1e-30)
     error = np.maximum(scatter, floor) / np.sqrt(pixels)
     scales = half_light_radius * np.geomspace(*SCALE_RANGE, SCALES)
-    fits = np.array([_constant_and_disc(radius, mean, error, scale) for scale in scales])
-    level, variance, chi_square = fits.T
+    level, variance, chi_square = _constants_and_discs(radius, mean, error, scales)
     # Arms, neighbours' wings and discs that are no exponentials disturb whole rings: errors grow until the fit is fair.
     unfair = max(1.0, chi_square.min() / max(1, mean.size - 3))
     share = np.exp(-0.5 * (chi_square - chi_square.min()) / unfair)
@@ -122,18 +122,19 @@ def _mean_over_scales(profile: Profile, rings: np.ndarray, half_light_radius: fl
     return Sky(best, float(np.sqrt(share @ (unfair * variance + np.square(level - best)))))
 
 
-def _constant_and_disc(
-    radius: np.ndarray, mean: np.ndarray, error: np.ndarray, scale: float
-) -> tuple[float, float, float]:
-    """(constant, its variance, chi-square) of the best s + a·exp(−r / scale), a ≥ 0."""
+def _constants_and_discs(
+    radius: np.ndarray, mean: np.ndarray, error: np.ndarray, scales: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """(constant, its variance, chi-square) of the best s + a·exp(−r / scale), a ≥ 0, for each scale."""
     weight = 1.0 / np.square(error)
-    disc = np.exp(-(radius - radius[0]) / scale)
-    s0, s1, s2 = weight.sum(), (weight * disc).sum(), (weight * disc * disc).sum()
-    y0, y1 = (weight * mean).sum(), (weight * disc * mean).sum()
-    determinant = s0 * s2 - s1 * s1
-    amplitude = (s0 * y1 - s1 * y0) / determinant if determinant > 1e-12 * s0 * s2 else -1.0
-    if amplitude <= 0:
-        level, variance, amplitude = y0 / s0, 1.0 / s0, 0.0
-    else:
-        level, variance = (y0 - amplitude * s1) / s0, s2 / determinant
-    return level, variance, float((weight * np.square(mean - level - amplitude * disc)).sum())
+    disc = np.exp(-(radius - radius[0]) / scales[:, None])
+    s0, s1, s2 = weight.sum(), disc @ weight, np.square(disc) @ weight
+    y0, y1 = weight @ mean, disc @ (weight * mean)
+    determinant = s0 * s2 - np.square(s1)
+    solvable = determinant > 1e-12 * s0 * s2
+    amplitude = np.divide(s0 * y1 - s1 * y0, determinant, out=np.zeros_like(s1), where=solvable)
+    amplitude = np.maximum(amplitude, 0.0)
+    level = (y0 - amplitude * s1) / s0
+    variance = np.where(amplitude > 0, np.divide(s2, determinant, out=np.zeros_like(s1), where=solvable), 1.0 / s0)
+    residual = mean - level[:, None] - amplitude[:, None] * disc
+    return level, variance, np.square(residual) @ weight

@@ -222,7 +222,9 @@ def read_catalogue(path: str | os.PathLike[str]) -> Table:
     except Exception as error:
         raise ValueError(f"{path}: found no catalogue in it ({error}); run flaxgal measure again") from None
     for name in table.colnames:
-        if hasattr(table[name], "mask"):  # ECSV takes an empty text for a missing one
+        if (
+            hasattr(table[name], "mask") and table[name].dtype.kind in "US"
+        ):  # ECSV takes an empty text for a missing one
             table[name] = table[name].filled("")
     return table
 

@@ -53,4 +53,4 @@ FLAG_MEANINGS = {
 
 def flag_names(flags: int) -> str:
     """The names of the bits that are set, in lower case, joined by spaces; empty when all is well."""
-    return " ".join(flag.name.lower() for flag in Flag if flags & flag)
+    return " ".join(str(flag.name).lower() for flag in Flag if flags & flag)

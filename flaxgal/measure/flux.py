@@ -178,7 +178,7 @@ def _measure_light(cutout: Cutout, arm: np.ndarray, known: dict, flags: Flag) ->
     if not sources.found:
         return Measurement(**known, flags=flags | Flag.NO_GALAXY, bands=dict.fromkeys(cutout.bands, BandFlux()))
     ellipse = moment_ellipse(together, sources.galaxy, sources.peak)
-    aperture, petrosian, shape_flags = _aperture(together, usable.any(axis=0), sources, ellipse, arm)
+    aperture, petrosian, shape_flags = _aperture(together, np.asarray(usable.any(axis=0)), sources, ellipse, arm)
     flags |= shape_flags
     bands = {}
     for number, band in enumerate(cutout.bands):
