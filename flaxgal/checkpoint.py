@@ -23,7 +23,7 @@ from flaxgal.config import TrainConfig
 from flaxgal.models.unet import UNet
 from flaxgal.runlog import CHECKPOINTS, read_config
 
-__all__ = ["Run", "leaves_by_path", "load_run", "prune", "restore", "save", "steps_saved"]
+__all__ = ["Run", "leaves_by_path", "load_run", "prune", "read_arrays", "restore", "save", "steps_saved"]
 
 Tree = TypeVar("Tree")
 
@@ -54,7 +54,7 @@ def load_run(folder: Path | str) -> Run:
     kind = "best" if steps_saved(folder, "best") else "last"
     like = {"average": jax.eval_shape(lambda: UNet(config.model, nnx.Rngs(params=0)))}
     tree, step = restore(folder, kind, like)
-    return Run(name=folder.resolve().name, config=config, model=tree["average"], step=step)
+    return Run(name=folder.resolve().name, config=config, model=jax.device_put(tree["average"]), step=step)
 
 
 def save(folder: Path, kind: str, step: int, tree: Any) -> Path:
@@ -76,6 +76,18 @@ def restore(folder: Path, kind: str, like: Tree) -> tuple[Tree, int]:
     ValueError
         If there is none, it is damaged, or an array is missing or of another shape.
     """
+    found, step = read_arrays(folder, kind)
+    return _fill(like, found, _home(folder, kind) / f"{step:06d}"), step
+
+
+def read_arrays(folder: Path, kind: str) -> tuple[dict[str, np.ndarray], int]:
+    """All arrays of the newest checkpoint `kind` by their path, and its step.
+
+    Raises
+    ------
+    ValueError
+        If there is none, or it is damaged.
+    """
     steps = steps_saved(folder, kind)
     if not steps:
         raise ValueError(
@@ -85,11 +97,11 @@ def restore(folder: Path, kind: str, like: Tree) -> tuple[Tree, int]:
     path = _home(folder, kind) / f"{steps[-1]:06d}"
     try:
         found = _checkpointer().restore(path.resolve())
+        return {name: np.asarray(value) for name, value in found.items()}, steps[-1]
     except Exception as error:  # Orbax and TensorStore raise whatever they like for damaged files
         raise ValueError(
             f"{path}: not a readable checkpoint ({type(error).__name__}); remove it to use an older one, or train again"
         ) from error
-    return _fill(like, found, path), steps[-1]
 
 
 def steps_saved(folder: Path, kind: str) -> list[int]:
@@ -115,14 +127,14 @@ def leaves_by_path(tree: Any) -> dict[str, jax.Array]:
     return {_name(path): leaf for path, leaf in jax.tree_util.tree_leaves_with_path(tree)}
 
 
-def _fill(like: Tree, found: dict[str, Any], path: Path) -> Tree:
+def _fill(like: Tree, found: dict[str, np.ndarray], path: Path) -> Tree:
     """`like` with the arrays that were found, checked one by one."""
 
     def leaf(key_path: Any, wanted: Any) -> np.ndarray:
         name = _name(key_path)
         if name not in found:
             raise ValueError(f"{path}: holds no {name}, which the run's config asks for; it is of another network")
-        array = np.asarray(found[name])
+        array = found[name]
         if array.shape != wanted.shape:
             raise ValueError(
                 f"{path}: {name} has shape {array.shape}, the run's config asks for {wanted.shape}; give the "

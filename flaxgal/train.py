@@ -18,7 +18,7 @@ import numpy as np
 import optax
 from flax import nnx
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
-from jaxtyping import Array, Float, Int, Key
+from jaxtyping import Array, Float, Int
 
 from flaxgal import checkpoint, metrics, runlog
 from flaxgal.config import TrainConfig
@@ -54,9 +54,9 @@ class State:
     """Optax's state."""
     average: UNet
     """Moving average of the weights: what is evaluated, saved and used."""
-    step: Int[Array, ""]
-    """Steps done."""
-    key: Key[Array, ""]
+    step: Any
+    """int32 scalar: steps done."""
+    key: Any
     """The run's key; a step folds its number in."""
 
 
@@ -121,24 +121,24 @@ def _update(state: State, batch: Pixels, config: TrainConfig) -> tuple[State, di
     loss, gradient = jax.value_and_grad(loss_of)(state.model)
     change, optimizer = make_optimizer(config).update(gradient, state.optimizer, state.model)
     model = optax.apply_updates(state.model, change)
-    average = _moving_average(state.average, model, state.step, config.optimizer.average_decay)
+    average = moving_average(state.average, model, state.step, config.optimizer.average_decay)
     report = {
         "loss": loss,
-        "gradient_norm": optax.global_norm(gradient),
+        "gradient_norm": optax.tree.norm(gradient),
         "learning_rate": jnp.asarray(learning_rate(config)(state.step), jnp.float32),
     }
     return State(model=model, optimizer=optimizer, average=average, step=state.step + 1, key=state.key), report
 
 
-def _moving_average(average: UNet, model: UNet, step: Int[Array, ""], decay: float) -> UNet:
-    """The exponential average of the weights after each step, the start included without bias.
+def moving_average(average: Any, weights: Any, step: Int[Array, ""], decay: float) -> Any:
+    """The exponential average of the weights after each step (pytrees), after `step` + 1 steps, without bias.
 
     Weights w_1 … w_t are averaged with shares proportional to decay^(t-i), which sum to 1 from the first step on
     (the bias correction of Kingma & Ba 2015, sec. 3, carried along).
     """
     done = step.astype(jnp.float32)
     old = decay * (1 - decay**done) / (1 - decay ** (done + 1))
-    return jax.tree.map(lambda a, w: old * a + (1 - old) * w, average, model)
+    return jax.tree.map(lambda a, w: old * a + (1 - old) * w, average, weights)
 
 
 def make_optimizer(config: TrainConfig) -> optax.GradientTransformation:
@@ -165,7 +165,8 @@ def learning_rate(config: TrainConfig) -> optax.Schedule:
 
 def new_state(config: TrainConfig, mesh: Mesh) -> State:
     """The state before the first step, on every device."""
-    model = UNet(config.model, nnx.Rngs(params=config.seed))
+    # XLA's own generator, once: the default one takes twice as long to compile for all the shapes of a network.
+    model = UNet(config.model, nnx.Rngs(params=jax.random.key(config.seed, impl="rbg")))
     state = State(
         model=model,
         optimizer=make_optimizer(config).init(model),

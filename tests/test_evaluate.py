@@ -1,0 +1,104 @@
+"""Claims about evaluation: the table agrees with counts by hand, and the summary with the table."""
+
+import json
+
+import numpy as np
+import pytest
+from astropy.table import Table
+from flax import nnx
+from toys import toy_config, toy_snapshot
+
+from flaxgal import runlog
+from flaxgal.checkpoint import load_run, save
+from flaxgal.datasets.loader import load_split
+from flaxgal.evaluate import evaluate, predict_arms, predict_batch, score_galaxies, summarise
+from flaxgal.models.unet import UNet
+
+
+@pytest.fixture(scope="module")
+def snapshot(tmp_path_factory):
+    return toy_snapshot(tmp_path_factory.mktemp("snapshots"))
+
+
+@pytest.fixture(scope="module")
+def run(snapshot, tmp_path_factory):
+    """A run that was never trained."""
+    folder = tmp_path_factory.mktemp("runs") / "guess"
+    config = toy_config(snapshot)
+    runlog.open_run(folder, config)
+    save(folder, "best", 7, {"average": UNet(config.model, nnx.Rngs(params=0))})
+    return folder
+
+
+def test_a_perfect_prediction_scores_one_and_an_empty_one_zero(snapshot):
+    galaxies = load_split(snapshot, "test")
+    truth = galaxies.target[..., 0].astype(np.float32) / 255
+    perfect = score_galaxies(galaxies, truth, ("arm",), 0.5)
+    empty = score_galaxies(galaxies, np.zeros_like(truth), ("arm",), 0.5)
+    for name in ("dice", "iou", "precision", "recall"):
+        assert (perfect[name] == 1).all()
+        assert (empty[name] == 0).all()
+    np.testing.assert_array_equal(perfect["arm_pixels_truth"], truth.sum((1, 2)))
+
+
+def test_scores_of_one_galaxy_are_those_counted_by_hand(snapshot):
+    galaxies = load_split(snapshot, "test")
+    truth = galaxies.target[..., 0] == 255
+    shifted = np.roll(truth, 2, axis=1).astype(np.float32)
+    row = score_galaxies(galaxies, shifted, ("arm",), 0.5)[1]
+    both, either = (truth[1] & (shifted[1] == 1)).sum(), (truth[1] | (shifted[1] == 1)).sum()
+    assert row["object_id"] == galaxies.object_id[1]
+    assert row["iou"] == pytest.approx(both / either)
+    assert row["recall"] == pytest.approx(both / truth[1].sum())
+
+
+def test_sizes_are_bins_of_the_share_of_arm_pixels(snapshot):
+    galaxies = load_split(snapshot, "test")
+    galaxies.target[:] = 0
+    for number, pixels in enumerate((0, 5, 20, 40, 90)):
+        galaxies.target[number].reshape(-1)[:pixels] = 255
+    table = score_galaxies(galaxies, np.zeros(galaxies.weight.shape, np.float32), ("arm",), 0.5)
+    assert list(table["size"][:5]) == ["no arms", "under 5 %", "5-10 %", "10-20 %", "over 20 %"]
+
+
+def test_evaluating_a_run_writes_table_and_summary_that_agree(run, snapshot):
+    found = evaluate(run, snapshot, "test", batch_size=3)
+    folder = run / "evaluation"
+    table = Table.read(folder / "toy-1.0.0-test.ecsv", format="ascii.ecsv")
+    summary = json.loads((folder / "toy-1.0.0-test.json").read_text())
+    assert summary == found.summary
+    assert summary["run"] == "guess"
+    assert summary["step"] == table.meta["step"] == 7
+    assert summary["all"]["galaxies"] == len(table) == 8
+    assert summary["all"]["dice"]["mean"] == pytest.approx(np.mean(table["dice"]))
+    assert summary["all"]["dice"]["low"] <= summary["all"]["dice"]["mean"] <= summary["all"]["dice"]["high"]
+    assert sorted(summary["by_survey"]) == ["other", "toy"]
+    assert sum(part["galaxies"] for part in summary["by_size"].values()) == 8
+    pooled = 2 * sum(table["arm_pixels_both"]) / (sum(table["arm_pixels_truth"]) + sum(table["arm_pixels_predicted"]))
+    assert summary["all"]["dice"]["pooled"] == pytest.approx(pooled)
+    assert not list(folder.glob(".*"))
+
+
+def test_batches_do_not_change_predictions_and_those_are_probabilities(run, snapshot):
+    loaded, galaxies = load_run(run), load_split(snapshot, "test")
+    one, all_at_once = (predict_arms(loaded, galaxies, size) for size in (3, 100))
+    np.testing.assert_allclose(one, all_at_once, atol=1e-6)
+    assert one.shape == (8, 16, 16)
+    assert 0 < one.min() < one.max() < 1
+    whole = predict_batch(loaded.model, np.asarray(galaxies.image, np.float32) / 255)
+    np.testing.assert_allclose(whole[..., 0], one, atol=1e-6)
+
+
+def test_a_snapshot_of_another_kind_is_refused(run, tmp_path):
+    larger = toy_snapshot(tmp_path, 10, size=32, name="larger")
+    with pytest.raises(ValueError, match=r"32 pixels.*16 pixels"):
+        evaluate(run, larger)
+    with pytest.raises(ValueError, match="no galaxies in split 'nosuch'"):
+        evaluate(run, toy_snapshot(tmp_path, 10, name="same"), "nosuch")
+
+
+def test_a_summary_of_one_galaxy_has_an_interval_of_no_width(snapshot):
+    galaxies = load_split(snapshot, "test")
+    truth = galaxies.target[..., 0].astype(np.float32) / 255
+    summary = summarise(score_galaxies(galaxies, truth, ("arm",), 0.5)[:1])
+    assert summary["all"]["dice"] == {"mean": 1.0, "low": 1.0, "high": 1.0, "pooled": 1.0}

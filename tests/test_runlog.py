@@ -1,0 +1,107 @@
+"""Claims about the run folder: it tells everything, and nobody's run is written over."""
+
+import dataclasses
+import json
+import socket
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from flaxgal.config import OptimizerConfig, TrainConfig, to_json
+from flaxgal.runlog import (
+    Journal,
+    append_record,
+    environment,
+    forget_after,
+    open_run,
+    read_config,
+    read_records,
+)
+
+CONFIG = TrainConfig(name="one", steps=10)
+
+
+def test_a_config_comes_back_as_it_was(tmp_path):
+    open_run(tmp_path / "run", CONFIG)
+    assert read_config(tmp_path / "run") == CONFIG
+
+
+def test_the_environment_tells_versions_devices_commit_and_data_but_not_whose_machine(tmp_path):
+    open_run(tmp_path / "run", CONFIG, snapshots=[{"name": "arms", "version": "1.2.0"}])
+    (start,) = json.loads((tmp_path / "run/environment.json").read_text())
+    assert start["packages"]["jax"]
+    assert start["device"]["count"] >= 1
+    assert start["snapshots"] == [{"name": "arms", "version": "1.2.0"}]
+    assert {"flaxgal", "python", "git_commit", "command", "started_utc"} <= start.keys()
+    assert socket.gethostname() not in json.dumps(environment())
+
+
+def test_a_folder_with_a_run_is_refused_and_resume_is_named(tmp_path):
+    open_run(tmp_path / "run", CONFIG)
+    with pytest.raises(ValueError, match=r"already holds a run: go on with it by --resume, or choose another name"):
+        open_run(tmp_path / "run", CONFIG)
+
+
+def test_a_folder_with_something_else_is_not_touched(tmp_path):
+    (tmp_path / "thesis.tex").write_text("chapter")
+    for resume in (False, True):
+        with pytest.raises(ValueError, match="is not a run folder"):
+            open_run(tmp_path, CONFIG, resume=resume)
+    assert [entry.name for entry in tmp_path.iterdir()] == ["thesis.tex"]
+
+
+def test_resuming_may_lengthen_a_run_but_not_change_what_it_is(tmp_path):
+    open_run(tmp_path / "run", CONFIG)
+    open_run(tmp_path / "run", dataclasses.replace(CONFIG, steps=20, patience=3), resume=True)
+    assert read_config(tmp_path / "run").steps == 20
+    other = dataclasses.replace(CONFIG, seed=1, optimizer=OptimizerConfig(learning_rate=0.5))
+    with pytest.raises(ValueError, match=r"trained with seed 0, not 1 \(and 1 other .*optimizer.learning_rate"):
+        open_run(tmp_path / "run", other, resume=True)
+
+
+def test_a_config_of_another_version_is_named(tmp_path):
+    open_run(tmp_path / "run", CONFIG)
+    (tmp_path / "run/config.json").write_text(to_json(CONFIG).replace('"seed"', '"sed"'))
+    with pytest.raises(ValueError, match=r"config.json: TrainConfig has no field sed"):
+        read_config(tmp_path / "run")
+
+
+def test_records_are_kept_up_to_the_step_that_is_gone_on_from(tmp_path):
+    for step in (1, 2, 3):
+        append_record(tmp_path, {"step": step, "loss": np.float32(0.5), "bad": float("nan")})
+    with (tmp_path / "metrics.jsonl").open("a") as file:
+        file.write('{"step": 4, "lo')  # a run that died while it wrote
+    assert [record["step"] for record in forget_after(tmp_path, 2)] == [1, 2]
+    append_record(tmp_path, {"step": 3})
+    assert read_records(tmp_path) == [
+        {"step": 1, "loss": 0.5, "bad": None},
+        {"step": 2, "loss": 0.5, "bad": None},
+        {"step": 3},
+    ]
+
+
+def report(*losses):
+    return {name: np.asarray(losses) for name in ("loss", "gradient_norm", "learning_rate")}
+
+
+def test_a_journal_reads_reports_one_late_and_averages_the_loss_of_each_record(tmp_path):
+    journal = Journal(tmp_path, records=[], step=0, steps=6, batch_size=4)
+    journal.add(2, report(1.0, 2.0))
+    assert journal.step == 0
+    journal.add(4, report(3.0, 4.0))
+    assert (journal.step, journal.progress().loss) == (2, 1.5)
+    journal.add(6, report(5.0, 6.0), at_once=True)
+    journal.close_record({"validation_dice": 0.4})
+    assert journal.progress().loss == 3.5
+    (record,) = read_records(tmp_path)
+    assert (record["step"], record["loss"], record["learning_rate"], record["validation_dice"]) == (6, 3.5, 6.0, 0.4)
+    assert journal.progress().seconds_left == 0
+
+
+def test_looks_are_counted_since_the_best_one():
+    records = [{"step": step, "loss": 1.0, "validation_dice": dice} for step, dice in enumerate([0.2, 0.6, 0.6, 0.1])]
+    journal = Journal(Path("unused"), records=records, step=3, steps=9, batch_size=1)
+    assert journal.looks_without_gain() == 2
+    assert journal.progress().best_dice == 0.6
+    assert Journal(Path("unused"), records=[{"step": 1}], step=1, steps=9, batch_size=1).looks_without_gain() == 0
