@@ -50,7 +50,7 @@ def paint(config: MockConfig, galaxy: Galaxy) -> Light:
     smooth_disc = (1 - galaxy.bulge.share) * sersic_pixels(
         size, effective_radius=disc.effective_radius, n=disc.n, axis_ratio=disc.axis_ratio, angle=disc.angle
     )
-    across, crest = across_arms(arms, radius, angle), crests(arms, radius)
+    across, crest = jax.lax.optimization_barrier((across_arms(arms, radius, angle), crests(arms, radius)))
     arm = smooth_disc * arm_brightness(arms, crest, across) + _clumps(galaxy, axis)
     bulge = galaxy.bulge.share * sersic_pixels(
         size,
@@ -64,6 +64,8 @@ def paint(config: MockConfig, galaxy: Galaxy) -> Light:
     bar = bar * galaxy.bar.share * (1 - galaxy.bulge.share) / jnp.maximum(jnp.sum(bar), 1.0)
     smooth = smooth_disc * _disc_modulation(galaxy, radius, angle)
     depth = dust_depth(arms, crest, across)
+    # Without the barrier XLA computes every component anew for each band: three times the work.
+    arm, bulge, bar, smooth, depth = jax.lax.optimization_barrier((arm, bulge, bar, smooth, depth))
     layers = []
     for band in config.bands:
         screen = jnp.exp(-DUST[band] * depth)

@@ -170,7 +170,8 @@ class Lots:
     """Random numbers handed out one after another from one draw, which compiles far faster than a key for each."""
 
     def __init__(self, key: PRNGKeyArray, number: int):
-        self._numbers = jax.random.uniform(key, (number,), minval=1e-6, maxval=1 - 1e-6)
+        # Without the barrier XLA draws them anew for every one that is used, and takes seconds more to compile.
+        self._numbers = jax.lax.optimization_barrier(jax.random.uniform(key, (number,), minval=1e-6, maxval=1 - 1e-6))
         self._next = 0
 
     def uniform(self, low=0.0, high=1.0, shape: tuple[int, ...] = ()) -> Float[Array, "..."]:

@@ -57,8 +57,10 @@ def sersic_pixels(
 ) -> Float[Array, "{size} {size}"]:
     """Light of a Sérsic galaxy of total flux 1 in each pixel; its centre is the middle of pixel (size//2, size//2).
 
-    Pixels are sampled at their middles, except around the cusp, where 9 × 9 of them are split 5 × 5, the innermost
-    9 × 9 of those split again, and once more: cells of 1/125 pixel at the centre.
+    Pixels hold the brightness at their middles plus a 24th of its Laplacian (their mean, to fourth order). Around the
+    cusp 9 × 9 of them are split 5 × 5, the innermost 9 × 9 of those split again, and once more: cells of 1/125 pixel.
+    The pixels around the centre are then changed so that the image has the second moments of the galaxy as pixels see
+    it, which sampling a cusp once a pixel loses: seen through seeing, its core would come out 1 to 2 % too sharp.
     """
 
     def brightness(x, y):
@@ -67,22 +69,51 @@ def sersic_pixels(
 
     axis = jnp.arange(size, dtype=jnp.float32) - size // 2
     coarse = brightness(axis[None, :], axis[:, None])
+    sides = sum(jnp.roll(coarse, step, axis) for step in (-1, 1) for axis in (0, 1))
+    pixels = coarse.at[1:-1, 1:-1].add(((sides - 4 * coarse) / 24)[1:-1, 1:-1])
     low, high = size // 2 - CORE_PIXELS // 2, size // 2 + CORE_PIXELS // 2 + 1
-    return coarse.at[low:high, low:high].set(_core_means(brightness))
+    return pixels.at[low:high, low:high].set(_core(brightness))
 
 
-def _core_means(brightness) -> Float[Array, "9 9"]:
-    """Mean of `brightness(x, y)` over each of the central cells, refined towards the centre."""
+def _core(brightness) -> Float[Array, "9 9"]:
+    """Light in the central pixels, refined towards the centre, with the second moments of what pixels see."""
     fine = CORE_PIXELS * CORE_SPLIT
     low, high = fine // 2 - CORE_PIXELS // 2, fine // 2 + CORE_PIXELS // 2 + 1
-    means = None
-    for level in range(CORE_LEVELS, 0, -1):
-        axis = (jnp.arange(fine, dtype=jnp.float32) - fine // 2) / CORE_SPLIT**level
-        cells = brightness(axis[None, :], axis[:, None])
-        if means is not None:
-            cells = cells.at[low:high, low:high].set(means)
-        means = cells.reshape(CORE_PIXELS, CORE_SPLIT, CORE_PIXELS, CORE_SPLIT).mean((1, 3))
-    return means
+    steps = jnp.arange(fine, dtype=jnp.float32) - fine // 2
+    # The innermost cell is sampled off its middle, at the distance that halves its area: at 0 the cusp is too bright.
+    cells = brightness(*_mesh(jnp.where(steps == 0, 0.28, steps) / CORE_SPLIT**CORE_LEVELS))
+    for level in range(CORE_LEVELS - 1, 0, -1):
+        means = _pooled(cells)
+        cells = brightness(*_mesh(steps / CORE_SPLIT**level)).at[low:high, low:high].set(means)
+    return _pooled(cells) + _sharpness(cells, steps / CORE_SPLIT)
+
+
+def _mesh(axis: Float[Array, " s"]) -> tuple[Float[Array, "1 s"], Float[Array, "s 1"]]:
+    return axis[None, :], axis[:, None]
+
+
+def _pooled(cells: Float[Array, "45 45"]) -> Float[Array, "9 9"]:
+    return cells.reshape(CORE_PIXELS, CORE_SPLIT, CORE_PIXELS, CORE_SPLIT).mean((1, 3))
+
+
+def _sharpness(cells: Float[Array, "45 45"], axis: Float[Array, " 45"]) -> Float[Array, "9 9"]:
+    """What to add to the pixels: second differences at the centre that make up for the second moments they lack.
+
+    Pixels of a smooth image have its moments plus 1/12 (Sheppard's correction); those of a cusp have less. A window
+    that vanishes at the edge keeps the rest of the galaxy out of the comparison.
+    """
+    window = (1 - (2 * axis / CORE_PIXELS) ** 2) ** 2
+    cells = cells * window[:, None] * window[None, :]
+    pixels, area = _pooled(cells), 1 / CORE_SPLIT**2
+    middles = jnp.arange(CORE_PIXELS, dtype=jnp.float32) - CORE_PIXELS // 2
+    pixel_variance = jnp.sum(pixels) / 12
+    lack_x = area * jnp.sum(cells.sum(0) * axis**2) + pixel_variance - jnp.sum(pixels.sum(0) * middles**2)
+    lack_y = area * jnp.sum(cells.sum(1) * axis**2) + pixel_variance - jnp.sum(pixels.sum(1) * middles**2)
+    lack_xy = area * (axis @ cells @ axis) - middles @ pixels @ middles
+    second = jnp.zeros(CORE_PIXELS).at[CORE_PIXELS // 2 + jnp.arange(-1, 2)].set(jnp.asarray([0.5, -1.0, 0.5]))
+    first = jnp.zeros(CORE_PIXELS).at[CORE_PIXELS // 2 + jnp.arange(-1, 2)].set(jnp.asarray([-0.5, 0.0, 0.5]))
+    here = jnp.zeros(CORE_PIXELS).at[CORE_PIXELS // 2].set(1.0)
+    return lack_x * jnp.outer(here, second) + lack_y * jnp.outer(second, here) + lack_xy * jnp.outer(first, first)
 
 
 def moffat_alpha(fwhm: Scalar, beta: Scalar) -> Float[Array, ""]:

@@ -5,7 +5,7 @@ import numpy as np
 from jaxtyping import Array, Complex, Float
 
 from flaxgal.mock.population import Neighbours
-from flaxgal.mock.profiles import moffat_pixels
+from flaxgal.mock.profiles import moffat
 
 __all__ = ["MARGIN", "blur", "frame", "neighbour_spectra", "psf_spectrum", "shift_spectrum", "wide_axis"]
 
@@ -37,8 +37,12 @@ def _frequencies(size: int) -> tuple[Float[Array, "1 kx"], Float[Array, "ky 1"]]
 
 
 def psf_spectrum(image_size: int, *, fwhm: Scalar, beta: Scalar) -> Spectrum:
-    """What a wide grid's transform is multiplied by to be seen through a Moffat function, integrated over pixels."""
-    star = moffat_pixels(image_size + 2 * MARGIN, fwhm=fwhm, beta=beta)
+    """What a wide grid's transform is multiplied by to be seen through a Moffat function.
+
+    The function is sampled, not integrated over pixels, because the wide grid holds light already added up in pixels.
+    """
+    axis = wide_axis(image_size)
+    star = moffat(axis[None, :], axis[:, None], fwhm=fwhm, beta=beta)
     return jnp.fft.rfft2(jnp.fft.ifftshift(star))
 
 
@@ -54,8 +58,9 @@ def _phase(size: int, x: Scalar, y: Scalar) -> Spectrum:
 
 
 def neighbour_spectra(neighbours: Neighbours, image_size: int) -> Complex[Array, "neighbour ky kx"]:
-    """Transform of each neighbour in its place, for unit flux: (1 + h² k²)^(−3/2) for an inclined exponential disc of
-    scale length h, which is 1 for a star.
+    """Transform of each neighbour's light in pixels, in its place, for unit flux.
+
+    (1 + h² k²)^(−3/2) for an inclined exponential disc of scale length h, which is 1 for a star; times that of a pixel.
     """
     size = image_size + 2 * MARGIN
     kx, ky = _frequencies(size)
@@ -66,7 +71,8 @@ def neighbour_spectra(neighbours: Neighbours, image_size: int) -> Complex[Array,
     middle = (image_size - 1) / 2 + MARGIN
     place_x = jnp.exp(-1j * kx * (middle + neighbours.x[:, None, None]))
     place_y = jnp.exp(-1j * ky * (middle + neighbours.y[:, None, None]))
-    return (1 + scale**2 * (along**2 + across**2)) ** -1.5 * place_x * place_y
+    pixel = jnp.sinc(kx / (2 * jnp.pi)) * jnp.sinc(ky / (2 * jnp.pi))
+    return (1 + scale**2 * (along**2 + across**2)) ** -1.5 * (place_x * place_y * pixel)
 
 
 def blur(images: Float[Array, "*n y x"], sigma: Scalar) -> Float[Array, "*n y x"]:
