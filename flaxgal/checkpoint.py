@@ -19,11 +19,21 @@ import jax
 import numpy as np
 from flax import nnx
 
-from flaxgal.config import TrainConfig
+from flaxgal.config import TrainConfig, UNetConfig
 from flaxgal.models.unet import UNet
 from flaxgal.runlog import CHECKPOINTS, read_config
 
-__all__ = ["Run", "leaves_by_path", "load_run", "prune", "read_arrays", "restore", "save", "steps_saved"]
+__all__ = [
+    "Run",
+    "leaves_by_path",
+    "load_run",
+    "load_weights",
+    "prune",
+    "read_arrays",
+    "restore",
+    "save",
+    "steps_saved",
+]
 
 Tree = TypeVar("Tree")
 
@@ -51,10 +61,23 @@ def load_run(folder: Path | str) -> Run:
     """
     folder = Path(folder)
     config = read_config(folder)
+    model, step = load_weights(folder, config.model)
+    return Run(name=folder.resolve().name, config=config, model=model, step=step)
+
+
+def load_weights(folder: Path | str, network: UNetConfig) -> tuple[UNet, int]:
+    """The averaged weights that `load_run` gives, in a network of the caller's making, and their step.
+
+    Raises
+    ------
+    ValueError
+        If there is no checkpoint, or it is of another network.
+    """
+    folder = Path(folder)
     kind = "best" if steps_saved(folder, "best") else "last"
-    like = {"average": jax.eval_shape(lambda: UNet(config.model, nnx.Rngs(params=0)))}
+    like = {"average": jax.eval_shape(lambda: UNet(network, nnx.Rngs(params=0)))}
     tree, step = restore(folder, kind, like)
-    return Run(name=folder.resolve().name, config=config, model=jax.device_put(tree["average"]), step=step)
+    return jax.device_put(tree["average"]), step
 
 
 def save(folder: Path, kind: str, step: int, tree: Any) -> Path:

@@ -39,7 +39,7 @@ class MockConfig:
     """From g, r, i, z, y."""
     pixel_scale_arcsec: float = 0.168
     """HSC's coadds by default."""
-    effective_radius_pixels: tuple[float, float] = (6.0, 22.0)
+    effective_radius_pixels: tuple[float, float] = (6.5, 22.0)
     """Half-light radius along the major axis, drawn uniformly in the logarithm."""
     signal_to_noise: tuple[float, float] = (100.0, 3000.0)
     """S/N of the light within the half-light ellipse in the last band but one, drawn uniformly in the logarithm."""
@@ -232,6 +232,8 @@ class TrainConfig:
     name: str = "arms"
     """The run folder is `runs/NAME` unless --run says otherwise."""
     seed: int = 0
+    start_from: str = ""
+    """Run folder whose averaged weights training begins with; empty: random weights."""
     steps: int = 600
     evaluate_every: int = 100
     """Steps between looks at the validation split."""

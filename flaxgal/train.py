@@ -165,8 +165,11 @@ def learning_rate(config: TrainConfig) -> optax.Schedule:
 
 def new_state(config: TrainConfig, mesh: Mesh) -> State:
     """The state before the first step, on every device."""
-    # XLA's own generator, once: the default one takes twice as long to compile for all the shapes of a network.
-    model = UNet(config.model, nnx.Rngs(params=jax.random.key(config.seed, impl="rbg")))
+    if config.start_from:
+        model, _ = checkpoint.load_weights(config.start_from, config.model)
+    else:
+        # XLA's own generator, once: the default one takes twice as long to compile for all the shapes of a network.
+        model = UNet(config.model, nnx.Rngs(params=jax.random.key(config.seed, impl="rbg")))
     state = State(
         model=model,
         optimizer=make_optimizer(config).init(model),

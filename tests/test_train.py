@@ -126,6 +126,19 @@ def mesh_of(number):
     return jax.make_mesh((number,), ("data",), axis_types=(AxisType.Auto,), devices=jax.devices()[:number])
 
 
+def test_a_run_can_start_from_the_weights_of_another(config, straight, tmp_path):
+    other = checkpoint.load_run(straight).model
+    fresh = new_state(dataclasses.replace(config, start_from=str(straight)), device_mesh(config.data.batch_size))
+    for ours, theirs in zip(jax.tree.leaves(fresh.model), jax.tree.leaves(other), strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+    assert int(fresh.step) == 0
+    wider = dataclasses.replace(
+        config, start_from=str(straight), model=dataclasses.replace(config.model, widths=(6, 8))
+    )
+    with pytest.raises(ValueError, match="shape"):
+        list(train(wider, tmp_path / "wider"))
+
+
 def test_two_devices_train_as_one_does(config):
     assert jax.device_count() >= 2
     found = []
