@@ -96,13 +96,13 @@ def check_light(name: str, pixels: np.ndarray) -> None:
 
 def _planes(hdu: Any, name: str) -> tuple[np.ndarray, bool]:
     """(band, y, x) and whether it is a picture, not flux."""
-    pixels = pixels_of(hdu, name)
-    pixels = pixels.reshape([length for length in pixels.shape if length > 1])
+    pixels = np.squeeze(pixels_of(hdu, name))
     if pixels.ndim == 3 and pixels.dtype == np.uint8 and pixels.shape[-1] in (3, 4):
         return pixels[..., :3].transpose(2, 0, 1).astype(np.float64), True
     if pixels.ndim not in (2, 3):
         raise ValueError(f"{name}: found an image with axes {hdu.shape}; wanted (y, x) or (band, y, x)")
-    return pixels.reshape(-1, *pixels.shape[-2:]).astype(np.float64), False
+    planes = pixels if pixels.ndim == 3 else pixels[None]
+    return planes.astype(np.float64), False
 
 
 def _band_names(

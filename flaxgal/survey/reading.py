@@ -117,7 +117,7 @@ def _read_file(path: Path, **given: Any) -> Cutout:
 def _read_psfs(psf: PathLike | Mapping[str, PathLike], bands: tuple[str, ...]) -> dict[str, np.ndarray]:
     if isinstance(psf, Mapping):
         return {band: read_psf(path) for band, path in psf.items()}
-    if len(bands) > 1:
+    if len(bands) != 1:
         raise ValueError(
             f"{psf}: found one point-spread function for the bands {' '.join(bands)}; give one for each band"
         )
@@ -152,7 +152,7 @@ def _grouped(files: Sequence[Path]) -> list[tuple[Path, ...]]:
         if band is not None:
             bands[path] = band
             by_name[path.parent, cards.name_without_band(path.name)].append(path)
-    groups = {path: (path,) for path in files}
+    groups: dict[Path, tuple[Path, ...]] = {path: (path,) for path in files}
     for some in by_name.values():
         if len({bands[path] for path in some}) == len(some) > 1:
             groups.update(dict.fromkeys(some[1:], ()) | {some[0]: tuple(some)})

@@ -12,6 +12,7 @@ def test_fluxes_are_nanojansky_and_variances_their_square(coadd_file, make_galax
     assert read.unit == "nJy"
     assert read.survey == "HSC"
     np.testing.assert_allclose(read.flux[0], make_galaxy() * njy_per_count, rtol=2e-3)
+    assert read.variance is not None
     np.testing.assert_allclose(read.variance, 4e-4 * njy_per_count**2, rtol=4e-3)
 
 

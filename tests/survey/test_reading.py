@@ -60,7 +60,11 @@ def test_files_with_other_names_are_matched_by_sky_position(coadd_file, make_wcs
     groups = find_cutouts(tmp_path)
     assert [len(group) for group in groups] == [3, 3, 3]
     read = list(read_cutouts(tmp_path))
-    assert sorted(round(cutout.ra_deg, 3) % 360 for cutout in read if isinstance(cutout, Cutout)) == [0, 150.1, 359.99]
+    assert sorted(round(cutout.ra_deg or 0, 3) % 360 for cutout in read if isinstance(cutout, Cutout)) == [
+        0,
+        150.1,
+        359.99,
+    ]
     assert len({cutout.object_id for cutout in read if isinstance(cutout, Cutout)}) == 3
 
 

@@ -44,6 +44,7 @@ def test_an_hsc_coadd_has_its_mask_planes_variance_and_zero_point(real_data):
     assert set(read.mask_planes) == planes
     np.testing.assert_array_equal(read.mask_planes["DETECTED"][0], detected)
     np.testing.assert_allclose(read.flux[0], counts * njy, rtol=1e-3)
+    assert read.variance is not None
     np.testing.assert_allclose(read.variance[0], variance * njy**2, rtol=2e-3)
 
 
