@@ -237,14 +237,14 @@ def _draw_disc(lots: Lots, config: MockConfig, kind: Int[Array, ""]) -> Disc:
     ring = lots.chance(0.2) * lots.uniform(0.1, 0.6)
     return Disc(
         effective_radius=radius,
-        n=lots.uniform(0.7, 1.2),
+        n=lots.uniform(0.7, 1.3),
         angle=lots.angle() / 2,
         inclination_deg=jnp.rad2deg(jnp.arccos(cos_inclination)),
         axis_ratio=jnp.sqrt(thickness**2 + (1 - thickness**2) * cos_inclination**2),
         lopsidedness=jnp.minimum(jnp.abs(lots.normal(0.05)), 0.2) * spiral,
         lopsided_angle=lots.angle(),
         bend=jnp.clip(lots.normal(0.06), -0.2, 0.2),
-        break_radius=lots.uniform(0.9, 2.2) * radius,
+        break_radius=lots.uniform(1.1, 2.6) * radius,
         outer_scale=lots.log_uniform(0.25, 1.5),
         texture=lots.uniform(0.0, 0.1) * spiral,
         texture_phase=lots.angle((WAVES,)),
@@ -289,7 +289,7 @@ def _draw_arms(lots: Lots, config: MockConfig, kind, disc: Disc, bulge: Bulge, b
     inner = jnp.maximum(lots.uniform(0.2, 0.7) * disc.effective_radius, 1.2 * bulge.effective_radius)
     inner = jnp.where(bar.share > 0, bar.length * lots.uniform(0.85, 1.05), inner)
     inner = jnp.maximum(inner, 1.5)
-    outer = jnp.maximum(lots.uniform(1.2, 2.6) * disc.effective_radius, inner * jnp.exp(2.2 * jnp.tan(pitch)))
+    outer = jnp.maximum(lots.uniform(1.1, 2.4) * disc.effective_radius, inner * jnp.exp(2.2 * jnp.tan(pitch)))
     from_bar = (bar.share > 0) & (count <= 2)
     start = jnp.where(from_bar, bar.angle + lots.normal(0.15), lots.angle())
     uneven = lots.normal(0.08 + 0.3 * flocculence, (MAX_ARMS,))

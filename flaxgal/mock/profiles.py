@@ -80,8 +80,8 @@ def _core(brightness) -> Float[Array, "9 9"]:
     fine = CORE_PIXELS * CORE_SPLIT
     low, high = fine // 2 - CORE_PIXELS // 2, fine // 2 + CORE_PIXELS // 2 + 1
     steps = jnp.arange(fine, dtype=jnp.float32) - fine // 2
-    # The innermost cell is sampled off its middle, at the distance that halves its area: at 0 the cusp is too bright.
-    cells = brightness(*_mesh(jnp.where(steps == 0, 0.28, steps) / CORE_SPLIT**CORE_LEVELS))
+    # The innermost cell is sampled where an n = 4 cusp has about its mean over the cell: its middle is far too bright.
+    cells = brightness(*_mesh(jnp.where(steps == 0, 0.12, steps) / CORE_SPLIT**CORE_LEVELS))
     for level in range(CORE_LEVELS - 1, 0, -1):
         means = _pooled(cells)
         cells = brightness(*_mesh(steps / CORE_SPLIT**level)).at[low:high, low:high].set(means)
