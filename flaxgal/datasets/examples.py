@@ -74,9 +74,7 @@ def example_from_arrays(
     image, _ = fit_frame(picture, image_size)
     fitted, _ = fit_frame(np.dstack([target * counts[..., None], counts]).astype(np.float32), image_size)
     share = np.clip(fitted[..., -1], 0, 1)
-    mean = np.divide(
-        fitted[..., :-1], share[..., None], out=np.zeros_like(fitted[..., :-1]), where=share[..., None] > 0
-    )
+    mean = fitted[..., :-1] / np.where(share > 0, share, 1)[..., None]
     return Example(
         object_id=object_id,
         survey=survey,

@@ -147,7 +147,8 @@ def test_a_version_is_never_overwritten_and_the_next_is_chosen(tmp_path):
         build(tmp_path, [an_example(5)], version="1.0.0")
     assert {path.name: path.read_bytes() for path in first.iterdir()} == before
     assert build(tmp_path, [an_example(5)]).name == "1.0.1"
-    assert build(tmp_path, [an_example(5)], version="1.10.0").name == "1.10.0"
+    for version in ("1.9.0", "1.10.0"):
+        assert build(tmp_path, [an_example(5)], version=version).name == version
     assert next_version(tmp_path / "spiral_arms") == "1.10.1"
     assert open_snapshot(tmp_path / "spiral_arms").version == "1.10.0"
 

@@ -17,14 +17,14 @@ def positions(number, seed=0):
 
 
 def test_four_fifths_of_the_sky_train_and_a_tenth_each_validate_and_test():
-    ra, dec = positions(20_000)
+    ra, dec = positions(8_000)
     share = Counter(split_of("", r, d) for r, d in zip(ra.tolist(), dec.tolist(), strict=True))
-    assert [round(share[split] / 20_000, 2) for split in SPLITS] == pytest.approx([0.8, 0.1, 0.1], abs=0.011)
+    assert [round(share[split] / 8_000, 2) for split in SPLITS] == pytest.approx([0.8, 0.1, 0.1], abs=0.011)
 
 
 def test_galaxies_without_a_position_are_split_by_id_in_the_same_shares():
-    share = Counter(split_of(f"galaxy-{number}") for number in range(20_000))
-    assert [share[split] / 20_000 for split in SPLITS] == pytest.approx([0.8, 0.1, 0.1], abs=0.01)
+    share = Counter(split_of(f"galaxy-{number}") for number in range(8_000))
+    assert [share[split] / 8_000 for split in SPLITS] == pytest.approx([0.8, 0.1, 0.1], abs=0.012)
 
 
 def test_splits_never_move_between_versions():
@@ -47,7 +47,7 @@ def test_the_split_does_not_depend_on_pythons_hash_seed():
 
 def test_the_same_galaxy_seen_by_two_surveys_an_arcsecond_apart_lands_on_one_side():
     """The docstring's rare failure at cell edges, measured: 1 pair in 840."""
-    ra, dec = positions(20_000, seed=1)
+    ra, dec = positions(8_000, seed=1)
     angle = np.random.default_rng(2).uniform(0, 2 * np.pi, len(ra))
     second_dec = np.clip(dec + np.sin(angle) / 3600, -90, 90)
     second_ra = ra + np.cos(angle) / 3600 / np.cos(np.radians(dec))
@@ -57,7 +57,12 @@ def test_the_same_galaxy_seen_by_two_surveys_an_arcsecond_apart_lands_on_one_sid
 
 
 def test_right_ascension_is_taken_around_the_circle():
-    assert split_of("", -0.5, 10.0) == split_of("", 359.5, 10.0) == split_of("", 719.5, 10.0)
+    assert sky_cell(-0.5, 10.0) == sky_cell(359.5, 10.0) == sky_cell(719.5, 10.0)
+    assert sky_cell(-1e-18, 10.0)[1] < 3600
+
+
+def test_cells_are_as_wide_near_the_poles_as_at_the_equator():
+    assert [sky_cell(359.999, dec)[1] + 1 for dec in (0.0, 60.0, -60.0)] == pytest.approx([3600, 1800, 1800], rel=0.01)
 
 
 def test_nan_means_an_unknown_position():

@@ -49,6 +49,17 @@ def test_a_galaxy_and_its_revisions_come_back_as_they_went_in(store):
         np.testing.assert_array_equal(opened.revision(first.revision_id).mask, a_revision(cutout).mask)
 
 
+def test_the_latest_revision_is_the_youngest_in_whatever_order_they_arrive(store):
+    """Two laptops are merged: files come in the order of their hashes, or of the merging."""
+    cutout = a_cutout()
+    store.add(cutout)
+    for day in (5, 2, 9, 1, 7, 3):
+        store.commit(a_revision(cutout, annotator=f"day {day}", created_utc=f"2026-01-0{day}T00:00:00.000000"))
+    for opened in (store, Store.open(store.path)):
+        assert opened.latest("g1").annotator == "day 9"
+        assert [line.provenance.annotator[4:] for line in opened.history("g1")] == list("123579")
+
+
 def test_nothing_already_written_ever_changes(store):
     cutout = a_cutout()
     store.add(cutout)
@@ -148,10 +159,11 @@ def test_a_process_killed_while_writing_leaves_a_store_that_opens(store):
     store.add(a_cutout())
     code = (
         "import sys, numpy as np; from flaxgal.labels.store import Store; from flaxgal.survey.cutout import Cutout\n"
-        "store = Store.open(sys.argv[1]); print('ready', flush=True)\n"
+        "store = Store.open(sys.argv[1])\n"
         "for k in range(10_000):\n"
         "    flux = np.full((1, 64, 64), k + 1, np.float32)\n"
         "    store.add(Cutout(object_id=f'k{k}', flux=flux, bands=('i',), unit='nJy'))\n"
+        "    print(k, flush=True)\n"
     )
     for delay in (0.05, 0.11, 0.2):
         process = subprocess.Popen([sys.executable, "-c", code, str(store.path)], stdout=subprocess.PIPE)
