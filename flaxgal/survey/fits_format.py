@@ -41,7 +41,7 @@ def to_hdus(cutout: Cutout) -> fits.HDUList:
     """The cutout as FITS HDUs in memory."""
     primary = fits.PrimaryHDU()
     _put(primary.header, "FLAXGAL", FORMAT_VERSION, "version of flaxgal's cutout file")
-    _put(primary.header, "OBJECT", cutout.object_id, "galaxy")
+    _put(primary.header, "OBJECT", cutout.object_id)
     _put(primary.header, "SURVEY", cutout.survey)
     _put(primary.header, "RA", cutout.ra_deg, "[deg] right ascension of the galaxy")
     _put(primary.header, "DEC", cutout.dec_deg, "[deg] declination of the galaxy")
@@ -163,7 +163,7 @@ def _put(header: fits.Header, key: str, value: Any, comment: str = "") -> None:
     if value is None:
         return
     if isinstance(value, str):
-        header[key] = (value.encode("unicode_escape").decode("ascii"), comment)
+        header[key] = value.encode("unicode_escape").decode("ascii")  # no comment: long text needs the room
     elif isinstance(value, float):
         # astropy cuts a number to 20 characters; FITS itself allows as many as the card holds.
         card = fits.Card.fromstring(f"{key:8}= {repr(value).upper():>20}{' / ' + comment if comment else ''}")
