@@ -12,14 +12,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from astropy.io import fits
-from astropy.wcs import WCS
 from jaxtyping import Float32, UInt8
 
 from flaxgal import __version__
+
+if TYPE_CHECKING:
+    from astropy.io import fits
+    from astropy.wcs import WCS
 
 __all__ = [
     "CLASS_VALUES",
@@ -172,8 +174,10 @@ def _check_fraction(object_id: str, fraction: np.ndarray, classes: Sequence[str]
         raise ValueError(f"{object_id}: fractions from {low:g} to {high:g}, expected 0 to 1: shares of people")
 
 
-def revision_to_fits(revision: Revision, wcs: WCS | None = None) -> bytes:
+def revision_to_fits(revision: Revision, wcs: "WCS | None" = None) -> bytes:
     """The revision as the bytes of a gzipped FITS file: pixels in the primary HDU, provenance in its cards."""
+    from astropy.io import fits
+
     pixels = revision.mask if revision.mask is not None else revision.fraction
     header = wcs.to_header(relax=True) if wcs is not None else fits.Header()
     header["FLAXGAL"] = ("revision", "kind of flaxgal file")
@@ -202,6 +206,8 @@ def revision_from_fits(content: bytes, *, path: Path, revision_id: str = "") -> 
     ValueError
         If the content is damaged, no revision, or of a layout newer than this version of flaxgal knows.
     """
+    from astropy.io import fits
+
     try:
         with fits.open(io.BytesIO(gzip.decompress(content)), memmap=False) as hdus:
             header, pixels = hdus[0].header, hdus[0].data  # type: ignore[attr-defined]
@@ -216,7 +222,7 @@ def revision_from_fits(content: bytes, *, path: Path, revision_id: str = "") -> 
     return Revision(**values)
 
 
-def provenance_from_header(header: fits.Header, *, path: Path, revision_id: str = "") -> Provenance:
+def provenance_from_header(header: "fits.Header", *, path: Path, revision_id: str = "") -> Provenance:
     """The provenance in a revision's cards; `path` is named in errors only."""
     if header.get("FLAXGAL") != "revision":
         raise ValueError(f"{path.name}: no revision of flaxgal's (no card FLAXGAL = 'revision')")

@@ -27,8 +27,6 @@ from types import MappingProxyType
 from typing import Any
 from urllib.parse import quote
 
-from astropy.io import fits
-
 from flaxgal.labels.revisions import (
     Provenance,
     Revision,
@@ -458,6 +456,8 @@ def _stored_revision(line: dict[str, Any]) -> StoredRevision:
 
 
 def _revision_line(path: Path) -> dict[str, Any]:
+    from astropy.io import fits
+
     try:
         header = fits.Header.fromfile(io.BytesIO(gzip.decompress(_whole(path))))
     except (OSError, EOFError) as error:
