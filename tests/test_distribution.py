@@ -26,7 +26,7 @@ EXTRAS = [requirement for extra in PROJECT["optional-dependencies"].values() for
 
 
 CORE = {distribution(requirement) for requirement in PROJECT["dependencies"]}
-NEEDED_THROUGH_ANOTHER = {"pyarrow"}  # astropy writes Parquet with it
+NEEDED_THROUGH_ANOTHER = {"pandas", "pyarrow"}  # astropy reads and writes Parquet with them
 
 
 def imported(folder: Path) -> set[str]:

@@ -32,7 +32,7 @@ MAY_IMPORT = {
     ),
     "measure": "config survey",
     "figures": "config survey measure",
-    "cli demo": (
+    "cli demo __main__": (
         "config survey labels mock datasets.mocks models inputs train evaluate predict measure figures "
         f"{_SNAPSHOTS} {_NETWORKS} {_BATCHES}"
     ),
