@@ -36,6 +36,7 @@ __all__ = [
     "Journal",
     "Progress",
     "append_record",
+    "check_run",
     "environment",
     "forget_after",
     "open_run",
@@ -64,6 +65,14 @@ def open_run(
         If the folder holds a run and `resume` is not asked for; if it holds anything else; if it was made with
         choices that a resumed run cannot change.
     """
+    check_run(folder, config, resume=resume)
+    folder.mkdir(parents=True, exist_ok=True)
+    _write(folder / ENVIRONMENT, json.dumps([*_starts(folder), environment(snapshots)], indent=2) + "\n")
+    _write(folder / CONFIG, to_json(config))
+
+
+def check_run(folder: Path, config: TrainConfig, *, resume: bool) -> None:
+    """Raise the ValueError that `open_run` would, and leave everything as it is."""
     if (folder / CONFIG).exists():
         if not resume:
             raise ValueError(
@@ -72,9 +81,6 @@ def open_run(
         _check_same_choices(folder, config)
     elif folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise ValueError(f"{folder} exists and is not a run folder (no {CONFIG}): choose another name by --run")
-    folder.mkdir(parents=True, exist_ok=True)
-    _write(folder / ENVIRONMENT, json.dumps([*_starts(folder), environment(snapshots)], indent=2) + "\n")
-    _write(folder / CONFIG, to_json(config))
 
 
 def read_config(folder: Path) -> TrainConfig:

@@ -7,7 +7,7 @@ had not been.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -98,7 +98,7 @@ def eval_step(model: UNet, batch: Pixels, *, config: TrainConfig) -> dict[str, F
     """
     image, target, weight = unpack(batch)
     logits = model(image)
-    loss = jax.vmap(lambda *one: total_loss(*(each[None] for each in one), config.loss))(logits, target, weight)
+    loss = jax.vmap(lambda x, t, w: total_loss(x[None], t[None], w[None], config.loss))(logits, target, weight)
     arm = arm_class(config.model.classes)
     predicted = jax.nn.sigmoid(logits[..., arm]) > config.threshold
     truth = target[..., arm] >= 0.5
@@ -170,14 +170,26 @@ def new_state(config: TrainConfig, mesh: Mesh) -> State:
     else:
         # XLA's own generator, once: the default one takes twice as long to compile for all the shapes of a network.
         model = UNet(config.model, nnx.Rngs(params=jax.random.key(config.seed, impl="rbg")))
-    state = State(
+    return jax.device_put(_state_of(model, config), NamedSharding(mesh, PartitionSpec()))
+
+
+def restored_state(config: TrainConfig, folder: Path, mesh: Mesh) -> State:
+    """The state of the last checkpoint in a run folder, on every device; nothing is computed for it."""
+    model = jax.eval_shape(lambda: UNet(config.model, nnx.Rngs(params=0)))
+    like = jax.eval_shape(partial(_state_of, config=config), model)
+    saved, step = checkpoint.restore(folder, "last", _kept(like))
+    state = State(**saved, step=jnp.asarray(step, jnp.int32), key=jax.random.key(config.seed))
+    return jax.device_put(state, NamedSharding(mesh, PartitionSpec()))
+
+
+def _state_of(model: UNet, config: TrainConfig) -> State:
+    return State(
         model=model,
         optimizer=make_optimizer(config).init(model),
         average=jax.tree.map(jnp.copy, model),  # its own memory: the step gives up both
         step=jnp.zeros((), jnp.int32),
         key=jax.random.key(config.seed),
     )
-    return jax.device_put(state, NamedSharding(mesh, PartitionSpec()))
 
 
 def device_mesh(batch_size: int) -> Mesh:
@@ -214,12 +226,15 @@ def train(config: TrainConfig, run_folder: Path | str, *, resume: bool = False) 
         If the run folder holds a run, data and config do not fit, or the loss stops being a number.
     """
     folder, mesh = Path(run_folder), device_mesh(config.data.batch_size)
+    runlog.check_run(folder, config, resume=resume)  # before anything that takes time
     snapshots = open_snapshots(config)
     feed, validation = training_feed(config, snapshots, mesh), read_validation(config, snapshots)
     if config.patience and validation is None:
         raise ValueError("patience needs validation galaxies, and the snapshots have none: set it to 0")
+    resumes = bool(checkpoint.steps_saved(folder, "last"))
+    state = restored_state(config, folder, mesh) if resumes else new_state(config, mesh)
     runlog.open_run(folder, config, resume=resume, snapshots=[_about(snapshot) for snapshot in snapshots])
-    state, journal = _start(folder, config, mesh)
+    journal = _journal_from(folder, config, state)
     yield journal.progress()  # before the first step, which compiles
 
     for step, picks in feed.dispatches(journal.step):
@@ -263,16 +278,12 @@ def arm_class(classes: Sequence[str]) -> int:
     return list(classes).index("arm")
 
 
-def _start(folder: Path, config: TrainConfig, mesh: Mesh) -> tuple[State, Journal]:
-    """The state to go on from: the last checkpoint's, or a new one; the log cut to fit it."""
-    state, step = new_state(config, mesh), 0
-    if checkpoint.steps_saved(folder, "last"):
-        saved, step = checkpoint.restore(folder, "last", _kept(state))
-        state = replace(state, **saved, step=jnp.asarray(step, jnp.int32))
-        state = jax.device_put(state, NamedSharding(mesh, PartitionSpec()))
+def _journal_from(folder: Path, config: TrainConfig, state: State) -> Journal:
+    """The log of the run, cut to what the state knows of, as are the checkpoints."""
+    step = int(state.step)
     checkpoint.prune(folder, "last")
     checkpoint.prune(folder, "best", beyond=step)
-    return state, Journal(
+    return Journal(
         folder,
         records=runlog.forget_after(folder, step),
         step=step,

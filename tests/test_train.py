@@ -223,14 +223,18 @@ def test_a_run_killed_between_its_two_checkpoints_goes_on_from_the_older(config,
             raise KeyboardInterrupt
         return save(folder, kind, step, tree)
 
-    monkeypatch.setattr(training, "score", lambda model, *_: {"validation_dice": 0.1 if model is None else 0.5})
+    dices = iter([0.3, 0.5, 0.2])
+    monkeypatch.setattr(training, "score", lambda *_: {"validation_dice": next(dices)})
     monkeypatch.setattr(checkpoint, "save", dies_before_last_of_step_4)
     with pytest.raises(KeyboardInterrupt):
         list(train(config, run))
     monkeypatch.setattr(checkpoint, "save", save)
-    assert checkpoint.steps_saved(run, "best") == checkpoint.steps_saved(run, "last") == [2]
-    assert [record["step"] for record in runlog.read_records(run)] == [2, 4]
-    list(train(config, run, resume=True))
+    assert checkpoint.steps_saved(run, "best") == [2, 4]
+    assert checkpoint.steps_saved(run, "last") == [2]
+    _, *seen = train(config, run, resume=True)
+    assert (seen[-1].best_dice, seen[-1].validation_dice) == (0.3, 0.2)
+    assert checkpoint.steps_saved(run, "best") == [2]
+    assert checkpoint.steps_saved(run, "last") == [4]
     assert [record["step"] for record in runlog.read_records(run)] == [2, 4]
     for name, value in weights_of(straight)[1].items():
         np.testing.assert_array_equal(value, weights_of(run)[1][name])

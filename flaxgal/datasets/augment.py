@@ -43,9 +43,9 @@ def augment(
     image, target, weight
         Of the same shapes. Pixels that come from outside the frame have image, target and weight 0.
     """
-    bands, number = image.shape[-1], image.shape[0]
+    number, height, width, bands = image.shape
     geometry_key, picture_key = jax.random.split(key)
-    matrix, shift = draw_geometry(geometry_key, number, image.shape[1:3], config)
+    matrix, shift = draw_geometry(geometry_key, number, (height, width), config)
     inside = jnp.ones_like(weight)
     stack = jnp.concatenate([image, target, weight[..., None], inside[..., None]], axis=-1)
     stack = resample(stack, matrix, shift)

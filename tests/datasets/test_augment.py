@@ -57,6 +57,13 @@ def test_a_quarter_turn_is_rot90():
     np.testing.assert_allclose(turned[0], np.rot90(image[0]), atol=1e-5)
 
 
+@pytest.mark.parametrize("quarters", [0, 1, 2, 3])
+def test_a_turned_and_mirrored_picture_is_turned_first(quarters):
+    image = galaxies(number=1)[0]
+    changed = resample(image, map_of(90.0 * quarters, mirror=-1.0), jnp.zeros((1, 2)))
+    np.testing.assert_allclose(changed[0], np.rot90(image[0], quarters)[:, ::-1], atol=1e-5)
+
+
 def test_a_mirror_turns_an_s_into_a_z():
     s_shape = np.zeros((1, 9, 9, 1), np.float32)
     s_shape[0, 1, 4:7, 0] = s_shape[0, 7, 2:5, 0] = s_shape[0, 1:8, 4, 0] = 1
