@@ -7,7 +7,7 @@ Every module is a plain pytree of float32 weights: no random keys and no running
 import jax
 import jax.numpy as jnp
 from flax import nnx
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, UInt32
 
 __all__ = [
     "Convolution",
@@ -65,8 +65,25 @@ def dropout(image: Image, rate: float, key: Key) -> Image:
     """The image with a share `rate` of its values set to zero and the rest scaled up; unchanged when key is None."""
     if key is None or rate == 0.0:
         return image
-    kept = jax.random.bernoulli(key, 1.0 - rate, image.shape)
+    kept = _hashed_pixels(key, image.shape) >= jnp.uint32(round(rate * 2**32))
     return jnp.where(kept, image / (1.0 - rate), jnp.zeros((), image.dtype))
+
+
+def _hashed_pixels(key: jax.Array, shape: tuple[int, ...]) -> UInt32[Array, "..."]:
+    """32 random bits for each value of an image: its number, mixed with the key by Wellons' "lowbias32" hash (2018).
+
+    JAX's own generator, good enough for cryptography, took 10 % of a training step on a CPU; this takes nothing that
+    can be measured, since XLA computes it on the fly. It is the same on every device and for every sharding.
+    """
+    number = jnp.zeros((1,) * len(shape), jnp.uint32)
+    for axis, length in enumerate(shape):
+        along = tuple(length if other == axis else 1 for other in range(len(shape)))
+        number = number * jnp.uint32(length) + jax.lax.broadcasted_iota(jnp.uint32, along, axis)
+    first, second = jax.random.bits(key, (2,), jnp.uint32)
+    mixed = number ^ first
+    mixed = (mixed ^ (mixed >> 16)) * jnp.uint32(0x7FEB352D)
+    mixed = ((mixed ^ (mixed >> 15)) + second) * jnp.uint32(0x846CA68B)
+    return mixed ^ (mixed >> 16)
 
 
 class Convolution(nnx.Module):

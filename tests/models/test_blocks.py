@@ -1,5 +1,7 @@
 """Each fast formulation against its slow twin, the plain one."""
 
+import itertools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -141,6 +143,22 @@ def test_dropout_keeps_the_mean_and_drops_the_share_asked_for():
     dropped = dropout(jnp.ones((4, 64, 64, 16)), 0.2, jax.random.key(0))
     assert abs(float(jnp.mean(dropped == 0)) - 0.2) < 0.005
     assert abs(float(dropped.mean()) - 1.0) < 0.01
+
+
+def test_what_is_dropped_depends_on_neither_its_neighbours_nor_the_next_key():
+    """Correlation of the dropped pixels along each axis, and between keys, is that of chance: 1 / sqrt(262144)."""
+    image = jnp.ones((4, 64, 64, 16))
+    steps = [jax.random.fold_in(jax.random.key(0), step) for step in range(6)]
+    dropped = [np.asarray(dropout(image, 0.5, key) == 0).astype(float) - 0.5 for key in steps]
+    for one, other in itertools.combinations(dropped, 2):
+        assert abs((one * other).mean()) < 5 * 0.25 / 512
+    for axis in range(4):
+        for distance in (1, 2):
+            moved = np.roll(dropped[0], distance, axis)
+            assert abs((dropped[0] * moved).mean()) < 5 * 0.25 / 512
+    for axis in itertools.combinations(range(4), 2):  # no whole row, column or channel is dropped more than others
+        means = dropped[0].mean(axis)
+        np.testing.assert_allclose(means.std(), 0.5 * np.sqrt(means.size / image.size), rtol=0.35)
 
 
 def test_dropout_without_a_key_changes_nothing():
