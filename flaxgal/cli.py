@@ -9,8 +9,7 @@ from __future__ import annotations
 import os
 import runpy
 import sys
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -18,6 +17,7 @@ import tyro
 from tyro.conf import Positional, arg
 
 from flaxgal.config import MockConfig, PredictConfig, TrainConfig
+from flaxgal.progress import bars, silent, standing, track
 
 POPULATION, APPLIED = MockConfig(), PredictConfig()
 POPULATION, APPLIED = MockConfig(), PredictConfig()
@@ -65,7 +65,7 @@ def demo(
     """
     from flaxgal.demo import run_demo
 
-    result = run_demo(out, galaxies=galaxies, steps=steps, test_galaxies=test_galaxies, seed=seed, track=_track)
+    result = run_demo(out, galaxies=galaxies, steps=steps, test_galaxies=test_galaxies, seed=seed, track=track)
     print(result.report())
     return 0
 
@@ -96,7 +96,7 @@ def mock(
     if form == "cutouts":
         from flaxgal.mock.cutouts import write_mock_cutouts
 
-        for _ in _track(write_mock_cutouts(out, config, number=number, seed=seed), "mock galaxies", number):
+        for _ in track(write_mock_cutouts(out, config, number=number, seed=seed), "mock galaxies", number):
             pass
         print(out)
         return 0
@@ -106,7 +106,7 @@ def mock(
     from flaxgal.datasets.mocks import mock_examples
 
     snapshot = build_snapshot(
-        _track(mock_examples(config, number=number, seed=seed, bands=bands, classes=classes), "mock galaxies", number),
+        track(mock_examples(config, number=number, seed=seed, bands=bands, classes=classes), "mock galaxies", number),
         out,
         name="mocks",
         bands=bands,
@@ -135,7 +135,7 @@ def store_add(store: StoreFolder, inputs: Inputs, *, survey: str = "", pixel_sca
     labels = Store.open_or_create(store)
     added, left_out = 0, []
     overrides: dict[str, Any] = {"survey": survey or None, "pixel_scale_arcsec": pixel_scale_arcsec}
-    for item in _track(read_cutouts(inputs, **overrides), "galaxies added"):
+    for item in track(read_cutouts(inputs, **overrides), "galaxies added"):
         if isinstance(item, Unreadable):
             left_out.append(item.reason)
             continue
@@ -181,7 +181,7 @@ def store_import(
         pixel_scale_arcsec=pixel_scale_arcsec,
     )
     new, known, left_out = 0, 0, []
-    for item in _track(pairs, "pairs"):
+    for item in track(pairs, "pairs"):
         if isinstance(item, Unreadable):
             left_out.append(item.reason)
         elif item.is_new:
@@ -237,7 +237,7 @@ def build(
 
     def examples() -> Iterator[Any]:
         found = examples_from_store(labels, bands=bands, classes=classes, image_size=image_size)
-        for item in _track(found, "galaxies", len(labels.galaxies())):
+        for item in track(found, "galaxies", len(labels.galaxies())):
             if isinstance(item, Unreadable):
                 left_out.append(item.reason)
             yield item
@@ -298,7 +298,7 @@ def predict(run: RunFolder, inputs: Inputs, *, out: Path, config: Annotated[Pred
     from flaxgal.survey.cutout import Unreadable
 
     done, kept, left_out = 0, 0, []
-    for item in _track(predict_all(run, inputs, out, config=config), "galaxies segmented"):
+    for item in track(predict_all(run, inputs, out, config=config), "galaxies segmented"):
         if isinstance(item, Unreadable):
             left_out.append(item.reason)
         elif isinstance(item, Kept):
@@ -324,7 +324,7 @@ def measure(inputs: Inputs, *, masks: Path, out: Path = Path("arms")) -> int:
 
     outs = [out] if out.suffix else [out.with_suffix(ending) for ending in FORMATS]
     rows, left_out = [], []
-    for item in _track(measure_galaxies(cutouts_from(inputs), masks), "galaxies measured"):
+    for item in track(measure_galaxies(cutouts_from(inputs), masks), "galaxies measured"):
         if isinstance(item, LeftOut):
             left_out.append(item.reason)
         else:
@@ -383,59 +383,16 @@ def _train(folder: Path, config: TrainConfig, *, resume: bool) -> int:
     from flaxgal.train import train
 
     last = None
-    with _bars() as show:
+    with bars() as show:
         for last in train(config, folder, resume=resume):
-            show("training", last.step, last.steps, _standing(last))
-            if last.looked and show is _silent:
-                print(f"step {last.step}/{last.steps}  {_standing(last)}", flush=True)
+            show("training", last.step, last.steps, standing(last))
+            if last.looked and show is silent:
+                print(f"step {last.step}/{last.steps}  {standing(last)}", flush=True)
     if last is None:
         raise ValueError(f"{folder}: this run has all its {config.steps} steps already; give more with --steps")
     save(learning_curves(read_records(folder)), folder / "figures" / "learning_curves.png")
     print(folder)
     return 0
-
-
-def _standing(progress: Any) -> str:
-    """Loss, validation Dice and speed, as far as they are known."""
-    known = {
-        "loss": (progress.loss, ".3f"),
-        "validation Dice": (progress.validation_dice, ".3f"),
-        "images a second": (progress.images_per_second, ".0f"),
-    }
-    return "  ".join(f"{name} {value:{form}}" for name, (value, form) in known.items() if value is not None)
-
-
-def _silent(name: str, done: int, total: int | None, note: str = "") -> None:
-    """Draw nothing: standard error is no terminal."""
-
-
-@contextmanager
-def _bars() -> Iterator[Any]:
-    """A function show(name, done, total, note) that keeps one bar a name on a terminal; `_silent` in a pipe."""
-    if not sys.stderr.isatty():
-        yield _silent
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, TextColumn("{task.fields[note]}"), console=Console(stderr=True)) as bars:
-        known: dict[str, Any] = {}
-
-        def show(name: str, done: int, total: int | None, note: str = "") -> None:
-            if name not in known:
-                known[name] = bars.add_task(name, total=total, note=note)
-            bars.update(known[name], completed=done, total=total, note=note)
-
-        yield show
-
-
-def _track(items: Iterable[Any], name: str, total: int | None = None) -> Iterator[Any]:
-    """The items, counted on a progress bar; a training run's Progress says itself how far it is."""
-    with _bars() as show:
-        for done, item in enumerate(items, start=1):
-            show(name, getattr(item, "step", done), total, _standing(item) if hasattr(item, "step") else "")
-            yield item
 
 
 def _closing(summary: str, worked: int, left_out: Sequence[str]) -> int:

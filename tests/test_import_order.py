@@ -17,6 +17,7 @@ _BATCHES = "datasets.loader datasets.augment datasets.feed"
 _NETWORKS = "losses metrics checkpoint runlog"
 MAY_IMPORT = {
     "config": "",
+    "progress": "",
     "survey": "config",
     "labels": "config survey",
     "datasets": "",
@@ -33,7 +34,7 @@ MAY_IMPORT = {
     "measure": "config survey",
     "figures": "config survey measure",
     "cli demo __main__": (
-        "config survey labels mock datasets.mocks models inputs train evaluate predict measure figures "
+        "config progress survey labels mock datasets.mocks models inputs train evaluate predict measure figures "
         f"{_SNAPSHOTS} {_NETWORKS} {_BATCHES}"
     ),
     "napari_flaxgal": "config survey labels measure",
