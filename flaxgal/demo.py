@@ -10,7 +10,7 @@ import shutil
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from astropy.table import Table, join
@@ -19,16 +19,19 @@ from jaxtyping import Bool
 from flaxgal.config import DataConfig, MockConfig, TrainConfig
 from flaxgal.datasets.builders import build_snapshot
 from flaxgal.datasets.mocks import mock_examples
-from flaxgal.figures import learning_curves, prediction_panels, ratio_scatter, save
+from flaxgal.figures import arms_found, learning_curves, prediction_panels, ratio_scatter, save
 from flaxgal.measure.catalogue import measure_galaxies, to_table, write_catalogue
 from flaxgal.metrics import bootstrap_interval, confusion, dice
 from flaxgal.mock.cutouts import write_mock_cutouts
 from flaxgal.predict import predict
 from flaxgal.runlog import read_records
-from flaxgal.survey.cutout import read_cutout, read_cutouts
+from flaxgal.survey.cutout import Cutout, read_cutout, read_cutouts
 from flaxgal.survey.display import lupton_rgb
-from flaxgal.survey.prediction import prediction_path, read_prediction
+from flaxgal.survey.prediction import Prediction, prediction_path, read_prediction
 from flaxgal.train import train
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 __all__ = ["DemoResult", "Track", "run_demo"]
 
@@ -164,32 +167,54 @@ def _dices(object_ids: Iterable[str], truth: dict[str, Bool[np.ndarray, "y x"]],
 
 
 def _draw(out: Path, spirals: Table, truth: dict[str, Bool[np.ndarray, "y x"]]) -> dict[str, Path]:
-    """Write the figures; where they and everything else are, by name. The galaxies shown span good and bad."""
-    panels = spirals[np.argsort(-spirals["dice"])][np.linspace(0, len(spirals) - 1, min(6, len(spirals))).astype(int)]
-    names = [str(name) for name in panels["object_id"]]
-    cutouts = [read_cutout(out / "galaxies" / f"{name}.fits") for name in names]
-    maps = [read_prediction(prediction_path(name, out / "maps")) for name in names]
+    """Write the figures; where they and everything else are, by name."""
+    places = np.linspace(0, len(spirals) - 1, min(6, len(spirals))).astype(int)
+    from_good_to_bad = spirals[np.argsort(-spirals["dice"])][places]
+    with_most_arm = spirals[np.argsort(-spirals["arm_mask_pixels"])][:7]
     drawn = {
-        "image, truth, arms found": prediction_panels(
-            [lupton_rgb(cutout) for cutout in cutouts],
-            [prediction.arm_probability for prediction in maps],
-            threshold=maps[0].threshold,
-            truth=[truth[name] for name in names],
-            names=names,
-            notes=[
-                f"flux ratio {row[f'flux_ratio_{BAND}']:.2f}, true {row[f'true_flux_ratio_{BAND}']:.2f}"
-                for row in panels
-            ],
-            pixel_scale_arcsec=cutouts[0].pixel_scale_arcsec,
-        ),
-        "flux ratios": ratio_scatter(
+        "arms": _arms_figure(out, with_most_arm, truth),
+        "panels": _panels_figure(out, from_good_to_bad, truth),
+        "flux_ratios": ratio_scatter(
             np.asarray(spirals[f"true_flux_ratio_{BAND}"]),
             np.asarray(spirals[f"flux_ratio_{BAND}"]),
             error=np.asarray(spirals[f"flux_ratio_error_{BAND}"]),
             band=BAND,
         ),
-        "learning curves": learning_curves(read_records(out / "run")),
+        "learning_curves": learning_curves(read_records(out / "run")),
     }
-    files = {"image, truth, arms found": "panels", "flux ratios": "flux_ratios", "learning curves": "learning_curves"}
-    paths = {name: save(figure, out / "figures" / f"{files[name]}.png") for name, figure in drawn.items()}
-    return paths | {"table": out / "arms.ecsv", "arm maps": out / "maps", "run": out / "run"}
+    saved = {f"figures/{name}": save(figure, out / "figures" / f"{name}.png") for name, figure in drawn.items()}
+    return saved | {"table": out / "arms.ecsv", "arm maps": out / "maps", "run": out / "run"}
+
+
+def _arms_figure(out: Path, galaxies: Table, truth: dict[str, Bool[np.ndarray, "y x"]]) -> Figure:
+    """Galaxies in colour, with the arms that were found and the true ones outlined."""
+    cutouts, maps = _shown(out, galaxies)
+    return arms_found(
+        [lupton_rgb(cutout) for cutout in cutouts],
+        [prediction.arm_mask for prediction in maps],
+        truth=[truth[cutout.object_id] for cutout in cutouts],
+        notes=[f"{row[f'flux_ratio_{BAND}']:.2f} of the light" for row in galaxies],
+        pixel_scale_arcsec=cutouts[0].pixel_scale_arcsec,
+    )
+
+
+def _panels_figure(out: Path, galaxies: Table, truth: dict[str, Bool[np.ndarray, "y x"]]) -> Figure:
+    """Image, truth and probability of some galaxies, one below the other."""
+    cutouts, maps = _shown(out, galaxies)
+    ratios = zip(galaxies[f"flux_ratio_{BAND}"], galaxies[f"true_flux_ratio_{BAND}"], strict=True)
+    return prediction_panels(
+        [lupton_rgb(cutout) for cutout in cutouts],
+        [prediction.arm_probability for prediction in maps],
+        threshold=maps[0].threshold,
+        truth=[truth[cutout.object_id] for cutout in cutouts],
+        names=[cutout.object_id for cutout in cutouts],
+        notes=[f"flux ratio {measured:.2f}, true {true:.2f}" for measured, true in ratios],
+        pixel_scale_arcsec=cutouts[0].pixel_scale_arcsec,
+    )
+
+
+def _shown(out: Path, galaxies: Table) -> tuple[list[Cutout], list[Prediction]]:
+    """Cutouts and predictions of some rows of the table."""
+    names = [str(name) for name in galaxies["object_id"]]
+    cutouts = [read_cutout(out / "galaxies" / f"{name}.fits") for name in names]
+    return cutouts, [read_prediction(prediction_path(name, out / "maps")) for name in names]

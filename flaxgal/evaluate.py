@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from astropy.table import Table
-from jaxtyping import Array, Float, Float32
+from jaxtyping import Array, Bool, Float, Float32
 
 from flaxgal.checkpoint import Run, load_run
 from flaxgal.datasets.builders import open_snapshot
@@ -39,7 +39,15 @@ class Evaluation:
     galaxies: Table
     """One row a galaxy."""
     summary: dict[str, Any]
-    """Means with intervals, pooled scores, and both by survey and by size; as evaluation/SPLIT.json holds it."""
+    """Means with intervals, pooled scores, and both by survey and by size; as the JSON file holds it."""
+    examples: Examples
+    """The galaxies themselves, in the order of the table."""
+    truth: Bool[np.ndarray, "n y x"]
+    """Where at least half of the people marked an arm."""
+    probability: Float32[np.ndarray, "n y x"]
+    """Of arm, at each of their pixels."""
+    path: Path
+    """The table on disk, evaluation/NAME-VERSION-SPLIT.ecsv in the run folder; the summary is the JSON file beside."""
 
 
 @jax.jit
@@ -70,7 +78,8 @@ def evaluate(
     model, about = run.config.model, open_snapshot(snapshot)
     galaxies = load_split(about.folder, split, bands=model.bands, classes=model.classes, image_size=model.image_size)
     threshold = run.config.threshold if threshold is None else threshold
-    table = score_galaxies(galaxies, predict_arms(run, galaxies, batch_size), model.classes, threshold)
+    probability = predict_arms(run, galaxies, batch_size)
+    table = score_galaxies(galaxies, probability, model.classes, threshold)
     summary = {
         "run": run.name,
         "step": run.step,
@@ -79,8 +88,15 @@ def evaluate(
         "threshold": threshold,
         **summarise(table, seed=seed),
     }
-    _write(Path(run_folder) / "evaluation", f"{about.name}-{about.version}-{split}", table, summary)
-    return Evaluation(galaxies=table, summary=summary)
+    path = _write(Path(run_folder) / "evaluation", f"{about.name}-{about.version}-{split}", table, summary)
+    return Evaluation(
+        galaxies=table,
+        summary=summary,
+        examples=galaxies,
+        truth=galaxies.target[..., arm_class(model.classes)] >= 127.5,
+        probability=probability,
+        path=path,
+    )
 
 
 def predict_arms(run: Run, galaxies: Examples, batch_size: int) -> Float32[np.ndarray, "n y x"]:
@@ -154,11 +170,12 @@ def _names(table: Table) -> list[str]:
     return sorted(set(table["survey"]))
 
 
-def _write(folder: Path, name: str, table: Table, summary: dict[str, Any]) -> None:
-    """NAME.ecsv and NAME.json, each whole or not at all."""
+def _write(folder: Path, name: str, table: Table, summary: dict[str, Any]) -> Path:
+    """NAME.ecsv and NAME.json, each whole or not at all; the path of the first."""
     table = table.copy()
     table.meta |= {key: value for key, value in summary.items() if not isinstance(value, dict)}
     with replaced_when_whole(folder / f"{name}.ecsv") as temporary:
         table.write(temporary, format="ascii.ecsv")
     with replaced_when_whole(folder / f"{name}.json") as temporary:
         temporary.write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
+    return folder / f"{name}.ecsv"

@@ -21,6 +21,7 @@ import numpy as np
 from flaxgal import __version__
 from flaxgal.datasets.examples import Example, example_from_arrays, examples_from_store, store_provenance
 from flaxgal.datasets.splits import SPLITS
+from flaxgal.survey.atomic import sync
 from flaxgal.survey.cutout import Unreadable
 
 __all__ = [
@@ -376,8 +377,7 @@ def _record(example: Example) -> bytes:
 def _publish(under_way: Path, final: Path) -> None:
     """Give a complete folder its name, after all of it is on the disk."""
     for path in under_way.iterdir():
-        with path.open("rb") as file:
-            os.fsync(file.fileno())
+        sync(path)
     try:
         under_way.rename(final)
     except OSError:

@@ -35,6 +35,7 @@ from flaxgal.labels.revisions import (
     revision_to_fits,
     utc_now,
 )
+from flaxgal.survey.atomic import write_durably
 from flaxgal.survey.cutout import Cutout, read_cutout, write_cutout
 
 __all__ = ["Galaxy", "Store", "StoreStatus", "StoredRevision", "is_store"]
@@ -360,25 +361,6 @@ class Store:
                 file.write(text.encode())  # one write, appended: two processes do not mix their lines
         except OSError:
             return
-
-
-def write_durably(path: Path, content: bytes) -> None:
-    """Write a file that is whole or absent, also after a power cut: synced, renamed, and its folder synced."""
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=".writing-")
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(temporary).chmod(0o644)  # mkstemp makes files for the owner only: a shared store would be unreadable
-        Path(temporary).replace(path)
-    finally:
-        Path(temporary).unlink(missing_ok=True)
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
 
 
 def _files(store: Path, kind: str) -> Iterator[str]:

@@ -8,7 +8,7 @@ import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
-__all__ = ["replaced_when_whole"]
+__all__ = ["replaced_when_whole", "sync", "write_durably"]
 
 
 @contextlib.contextmanager
@@ -27,3 +27,20 @@ def replaced_when_whole(path: str | os.PathLike[str]) -> Iterator[Path]:
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def sync(path: str | os.PathLike[str]) -> None:
+    """Have a file, or the names in a folder, on the disk itself: a power cut does not lose them."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def write_durably(path: Path, content: bytes) -> None:
+    """Write a file that is whole or absent, also after a power cut."""
+    with replaced_when_whole(path) as temporary:
+        temporary.write_bytes(content)
+        sync(temporary)
+    sync(path.parent)

@@ -10,7 +10,6 @@ Text that is not ASCII is kept as Python's unicode escapes; a float card has as 
 """
 
 import math
-import os
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,7 @@ import numpy as np
 from astropy.io import fits
 from astropy.wcs import WCS
 
-from flaxgal.survey.atomic import replaced_when_whole
+from flaxgal.survey.atomic import replaced_when_whole, sync
 from flaxgal.survey.cutout import Cutout
 from flaxgal.survey.masks import PLANES_AN_HDU, bits_of, planes_of
 from flaxgal.survey.opening import pixels_of
@@ -31,10 +30,9 @@ FORMAT_VERSION = 1
 def write(cutout: Cutout, path: Path) -> None:
     """Write the cutout, atomically."""
     hdus = to_hdus(cutout)
-    with replaced_when_whole(path) as temporary, temporary.open("wb") as stream:
-        hdus.writeto(stream, output_verify="ignore")  # our own cards; verifying takes longer than writing
-        stream.flush()
-        os.fsync(stream.fileno())
+    with replaced_when_whole(path) as temporary:
+        hdus.writeto(temporary, output_verify="ignore")  # our own cards; verifying takes longer than writing
+        sync(temporary)
 
 
 def to_hdus(cutout: Cutout) -> fits.HDUList:
