@@ -6,7 +6,8 @@
 #   make PYTHON=python3.12 demo     another Python than python3
 PYTHON ?= python3
 REAL_DATA ?=
-PYTEST_ARGS ?=
+# A process a core; the tests of one file stay together, as they may share a trained run.
+PYTEST_ARGS ?= --numprocesses auto --dist loadfile
 SHELL := /bin/bash
 BIN := .venv/bin
 FROZEN := pyproject.toml requirements.lock

@@ -9,13 +9,14 @@ command -v "$python" >/dev/null || { echo "$python is not to be found; say which
   echo "flaxgal needs Python 3.11 or newer, and $python is $("$python" -V 2>&1); say which one to use: make PYTHON=python3.11" >&2
   exit 1
 }
-# Debian's python3 cannot make environments with pip in them until python3-venv is installed.
+# Debian's Python cannot make environments with pip in them until a package of its own is installed.
 if ! "$python" -c 'import ensurepip, venv' 2>/dev/null; then
+  package=$("$python" -c 'import sys; print("python%d.%d-venv" % sys.version_info[:2])')
   if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
-    echo "Installing python3-venv, which $python lacks"
-    apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y python3-venv >/dev/null
+    echo "Installing $package, without which $python makes no virtual environments"
+    apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y "$package" >/dev/null
   else
-    echo "$python cannot make virtual environments; install its venv module first (Debian, Ubuntu: apt-get install python3-venv)" >&2
+    echo "$python cannot make virtual environments; install its venv module first (Debian, Ubuntu: apt-get install $package)" >&2
     exit 1
   fi
 fi
