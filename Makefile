@@ -7,7 +7,7 @@
 PYTHON ?= python3
 REAL_DATA ?=
 # A process a core; the tests of one file stay together, as they may share a trained run.
-PYTEST_ARGS ?= --numprocesses auto --dist loadfile
+PYTEST_ARGS ?= --numprocesses logical --dist loadfile
 SHELL := /bin/bash
 BIN := .venv/bin
 FROZEN := pyproject.toml requirements.lock
