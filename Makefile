@@ -31,7 +31,7 @@ lint: .venv/.installed-for-tests
 
 # The quick tests once more, on the newest Python that this machine has and therefore on the newest JAX.
 newest-test:
-	@python=$$(tools/newer_python.sh $(BIN)/python); \
+	@python=$$(.ci/newer_python.sh $(BIN)/python); \
 	if [ -z "$$python" ]; then \
 	  echo "No Python newer than $$($(BIN)/python -V) on this machine: the tests ran on that one alone."; \
 	else \
@@ -53,12 +53,12 @@ newest-test:
 
 .venv-newest/.installed-for-tests: $(FROZEN)
 	@echo "Installing flaxgal and what its tests need into .venv-newest (some minutes, once)"
-	@[ -x .venv-newest/bin/python ] || tools/make_venv.sh "$(NEWEST)" .venv-newest
+	@[ -x .venv-newest/bin/python ] || .ci/make_venv.sh "$(NEWEST)" .venv-newest
 	.venv-newest/bin/python $(PIP_INSTALL) '.[test]'
 	@touch $@
 
 .venv/bin/python:
-	@tools/make_venv.sh "$(PYTHON)" .venv
+	@.ci/make_venv.sh "$(PYTHON)" .venv
 
 # uv resolves for all platforms and all Pythons at once; it is needed for nothing else.
 lock: .venv/.installed-for-tests

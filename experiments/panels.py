@@ -9,14 +9,13 @@ Command:  python experiments/panels.py ../shared/data/panels --out runs/panels
 from __future__ import annotations
 
 import csv
-import shutil
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import tyro
 
-from flaxgal.config import AugmentConfig, DataConfig, MockConfig, OptimizerConfig, PredictConfig, TrainConfig
+from flaxgal.config import DataConfig, MockConfig, OptimizerConfig, PredictConfig, TrainConfig
 from flaxgal.datasets.builders import build_snapshot
 from flaxgal.datasets.examples import examples_from_store
 from flaxgal.datasets.mocks import mock_examples

@@ -384,9 +384,9 @@ def _application(default: TrainConfig) -> Any:
         return _train(run or Path("runs") / config.name, config, resume=resume)
 
     app, store = tyro.extras.SubcommandApp(), tyro.extras.SubcommandApp()
-    store.command(store_add, name="add")
-    store.command(store_import, name="import")
-    store.command(store_status, name="status")
+    store.command(name="add")(store_add)
+    store.command(name="import")(store_import)
+    store.command(name="status")(store_status)
     app.command(demo)
     app.command(mock)
     app.command(store, name="store")

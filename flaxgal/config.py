@@ -271,7 +271,7 @@ def from_json(kind: type[Config], text: str) -> Config:
 
 def _build(kind: Any, value: Any) -> Any:
     """`value`, as JSON gives it, in the type that the annotation `kind` asks for."""
-    if dataclasses.is_dataclass(kind):
+    if isinstance(kind, type) and dataclasses.is_dataclass(kind):
         hints = typing.get_type_hints(kind)
         unknown = sorted(set(value) - set(hints))
         if unknown:

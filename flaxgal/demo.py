@@ -49,6 +49,11 @@ class Track(Protocol):
         ...
 
 
+def _untracked(items: Iterable[Any], name: str, total: int) -> Iterator[Any]:
+    del name, total
+    return iter(items)
+
+
 @dataclass(frozen=True)
 class DemoResult:
     """What the demo found on mock spirals that the network had never seen, and where everything is."""
@@ -88,7 +93,7 @@ class DemoResult:
 
 
 def run_demo(
-    out: Path, *, galaxies: int, steps: int, test_galaxies: int, seed: int = 0, track: Track | None = None
+    out: Path, *, galaxies: int, steps: int, test_galaxies: int, seed: int = 0, track: Track = _untracked
 ) -> DemoResult:
     """Run the main job in the folder `out`, which an earlier demo may have made.
 
@@ -97,7 +102,6 @@ def run_demo(
     ValueError
         If `out` is there already and was not made by the demo.
     """
-    track = track or (lambda items, _name, _total: iter(items))
     _clear(out)
     population = MockConfig()
     examples = track(mock_examples(population, number=galaxies, seed=seed), "mock galaxies", galaxies)

@@ -67,8 +67,10 @@ def predict(
 
     def remaining() -> Iterator[Cutout | Unreadable | Kept]:
         for item in cutouts_from(inputs):
-            path = None if isinstance(item, Unreadable) else prediction_path(item.object_id, out)
-            yield Kept(item.object_id, path) if path is not None and path.exists() else item
+            if isinstance(item, Cutout) and (path := prediction_path(item.object_id, out)).exists():
+                yield Kept(item.object_id, path)
+            else:
+                yield item
 
     for item in predict_cutouts(run, remaining(), config=config):
         yield Predicted(item.object_id, write_prediction(item, out)) if isinstance(item, Prediction) else item

@@ -73,7 +73,7 @@ def mock_cutouts(config: MockConfig, mocks: Mocks, *, population: str = "0", fir
             variance=mocks.variance[k],
             wcs=_wcs(config, ra_deg, dec_deg),
             pixel_scale_arcsec=config.pixel_scale_arcsec,
-            psf=dict.fromkeys(config.bands, mocks.psf[k]),
+            psf=dict.fromkeys(config.bands, np.asarray(mocks.psf[k])),
             survey="mock",
             ra_deg=ra_deg,
             dec_deg=dec_deg,
@@ -140,6 +140,6 @@ def write_mock_cutouts(
     table = vstack(tables)
     with replaced_when_whole(folder / "truth.ecsv") as path:
         table.write(path, format="ascii.ecsv")
-    masks = {"arm": np.concatenate(arm), "bar": np.concatenate(bar)}
+    masks = {"object_id": np.asarray(table["object_id"]), "arm": np.concatenate(arm), "bar": np.concatenate(bar)}
     with replaced_when_whole(folder / "truth_masks.npz") as path:
-        np.savez_compressed(path, object_id=np.asarray(table["object_id"]), **masks)
+        np.savez_compressed(path, allow_pickle=False, **masks)

@@ -174,7 +174,9 @@ class Lots:
         self._numbers = jax.lax.optimization_barrier(jax.random.uniform(key, (number,), minval=1e-6, maxval=1 - 1e-6))
         self._next = 0
 
-    def uniform(self, low=0.0, high=1.0, shape: tuple[int, ...] = ()) -> Float[Array, "..."]:
+    def uniform(
+        self, low: Array | float = 0.0, high: Array | float = 1.0, shape: tuple[int, ...] = ()
+    ) -> Float[Array, "..."]:
         number = 1
         for length in shape:
             number *= length

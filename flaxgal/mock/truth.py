@@ -85,7 +85,8 @@ def arm_ridge(arms: Arms, radius: Grid, angle: Grid, *, seeing: Float[Array, ""]
 def _gradient(phase: Grid) -> Grid:
     """|∇ phase| in radians a pixel, by central differences of exp(i phase), which does not jump at ±π."""
     cos, sin = jnp.cos(phase), jnp.sin(phase)
-    down, right = (cos * jnp.gradient(sin, axis=axis) - sin * jnp.gradient(cos, axis=axis) for axis in (0, 1))
+    slopes = [(jnp.asarray(jnp.gradient(sin, axis=k)), jnp.asarray(jnp.gradient(cos, axis=k))) for k in (0, 1)]
+    down, right = (cos * of_sin - sin * of_cos for of_sin, of_cos in slopes)
     return jnp.sqrt(down**2 + right**2 + _TINY)
 
 

@@ -46,8 +46,8 @@ def prediction(object_id: str = "42", **changes) -> Prediction:
     probability = np.random.default_rng(1).random((2, 12, 20)).astype(np.float32)
     probability[:, :2] = np.nan
     fields = {
-        "object_id": object_id, "survey": "HSC", "probability": probability, "classes": ("arm", "bar"), "threshold": 0.55,
-        "run": "runs/first try", "wcs": sky(),
+        "object_id": object_id, "survey": "HSC", "probability": probability, "classes": ("arm", "bar"),
+        "threshold": 0.55, "run": "runs/first try", "wcs": sky(),
     }  # fmt: skip
     return Prediction(**{**fields, **changes})
 
@@ -57,7 +57,8 @@ def test_a_prediction_comes_back_as_it_was_written_whatever_its_id(tmp_path, obj
     wrote = prediction(object_id)
     path = write_prediction(wrote, tmp_path)
     back = read_prediction(path)
-    assert path.parent == tmp_path and path == prediction_path(object_id, tmp_path)
+    assert path.parent == tmp_path
+    assert path == prediction_path(object_id, tmp_path)
     assert (back.object_id, back.survey, back.classes, back.threshold, back.run) == (
         wrote.object_id, wrote.survey, wrote.classes, wrote.threshold, wrote.run,
     )  # fmt: skip
