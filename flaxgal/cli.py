@@ -41,6 +41,10 @@ def run(arguments: Sequence[str]) -> int:
         return _application(default).cli(
             prog="flaxgal", description="Find the spiral arms of galaxies and measure them.", args=arguments
         )
+    except BrokenPipeError:
+        # Whoever reads our output has seen enough, as `| head` does; Python must not try to write the rest at the end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     except (ValueError, OSError) as error:
         _say(f"flaxgal: {error}")
         return 2
