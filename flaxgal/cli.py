@@ -20,7 +20,6 @@ from flaxgal.config import MockConfig, PredictConfig, TrainConfig
 from flaxgal.progress import bars, silent, standing, track
 
 POPULATION, APPLIED = MockConfig(), PredictConfig()
-POPULATION, APPLIED = MockConfig(), PredictConfig()
 Flat = arg(name="")
 Inputs = Annotated[Positional[tuple[Path, ...]], arg(metavar="INPUT [INPUT ...]")]
 RunFolder = Annotated[Positional[Path], arg(metavar="RUN")]
@@ -49,7 +48,10 @@ def run(arguments: Sequence[str]) -> int:
         _say(f"flaxgal: {error}")
         return 2
     except KeyboardInterrupt:
-        _say("flaxgal: stopped. What was written is whole; the same command goes on from there.")
+        _say(
+            "flaxgal: stopped; nothing is left half written. predict, measure and store go on with the same command, "
+            "train with --resume; mock, build and demo begin anew."
+        )
         return 130
 
 
@@ -405,14 +407,11 @@ def _train(folder: Path, config: TrainConfig, *, resume: bool) -> int:
     from flaxgal.runlog import read_records
     from flaxgal.train import train
 
-    last = None
     with bars() as show:
-        for last in train(config, folder, resume=resume):
-            show("training", last.step, last.steps, standing(last))
-            if last.looked and show is silent:
-                print(f"step {last.step}/{last.steps}  {standing(last)}", flush=True)
-    if last is None:
-        raise ValueError(f"{folder}: this run has all its {config.steps} steps already; give more with --steps")
+        for progress in train(config, folder, resume=resume):
+            show("training", progress.step, progress.steps, standing(progress))
+            if progress.looked and show is silent:
+                print(f"step {progress.step}/{progress.steps}  {standing(progress)}", flush=True)
     save(learning_curves(read_records(folder)), folder / "figures" / "learning_curves.png")
     print(folder)
     return 0

@@ -7,16 +7,17 @@ the network runs over the input's own pixels instead, whatever their number.
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float, UInt8
 
-from flaxgal.checkpoint import Run, load_run
+from flaxgal.checkpoint import Run, leaves_by_path, load_run
 from flaxgal.config import PredictConfig
 from flaxgal.evaluate import predict_batch
 from flaxgal.inputs import cutouts_from
@@ -62,7 +63,7 @@ def predict(
         If the run has no checkpoint, or `out` holds predictions of another run or made with other choices.
     """
     run = load_run(run_folder)
-    config = _settled(config or PredictConfig(), run)
+    config = config or PredictConfig()
     _claim(out, run, config)
 
     def remaining() -> Iterator[Cutout | Unreadable | Kept]:
@@ -80,7 +81,7 @@ def predict_cutouts(
     run: Run, cutouts: Iterable[Cutout | Unreadable | Kept], *, config: PredictConfig | None = None
 ) -> Iterator[Prediction | Unreadable | Kept]:
     """The prediction for every cutout, batched by picture size; anything else passes through."""
-    config = _settled(config or PredictConfig(), run)
+    config = config or PredictConfig()
     waiting: dict[tuple[int, ...], list[_Framed]] = {}
     for item in cutouts:
         if not isinstance(item, Cutout):
@@ -144,7 +145,7 @@ def _run_batch(run: Run, group: list[_Framed], config: PredictConfig) -> Iterato
             survey=framed.cutout.survey,
             probability=np.moveaxis(framed.to_native(probability), -1, 0).astype(np.float32),
             classes=run.config.model.classes,
-            threshold=float(config.threshold if config.threshold is not None else run.config.threshold),
+            threshold=_threshold(run, config),
             run=run.name,
             wcs=framed.cutout.wcs,
         )
@@ -156,24 +157,32 @@ def _batch_size(picture: np.ndarray, run: Run, config: PredictConfig) -> int:
     return max(1, min(config.batch_size, pixels // (picture.shape[0] * picture.shape[1])))
 
 
-def _settled(config: PredictConfig, run: Run) -> PredictConfig:
-    """`config` with the run's own threshold where none was given."""
-    if config.orientations not in (1, 2, 4, 8):
-        raise ValueError(f"{config.orientations} orientations asked for; choose 1, 2, 4 or 8")
-    return config if config.threshold is not None else replace(config, threshold=run.config.threshold)
+def _threshold(run: Run, config: PredictConfig) -> float:
+    """The threshold asked for, or the run's own."""
+    return run.config.threshold if config.threshold is None else config.threshold
 
 
 def _claim(out: Path, run: Run, config: PredictConfig) -> None:
-    """Mark `out` as the predictions of this run with these choices, or refuse a folder that holds others."""
-    choices = {"run": run.name, "step": run.step, **asdict(config)}
+    """Mark `out` as the predictions of these weights with these choices, or refuse a folder that holds others."""
+    choices = asdict(config) | {"threshold": _threshold(run, config)}
+    choices |= {"run": run.name, "step": run.step, "weights_sha256": _weights_sha256(run)}
     choices.pop("batch_size")
     path = out / CLAIM
     if path.exists():
         held = json.loads(path.read_text())
         if held != choices:
-            raise ValueError(
-                f"{out}: holds predictions made with {held}, but {choices} is asked for; choose another --out"
-            )
+            different = sorted(name for name in choices if held.get(name) != choices[name])
+            found, wanted = ({name: said.get(name) for name in different} for said in (held, choices))
+            raise ValueError(f"{out}: holds predictions made with {found}, wanted are {wanted}; choose another --out")
         return
     with replaced_when_whole(path) as temporary:
         temporary.write_text(json.dumps(choices, indent=2) + "\n")
+
+
+def _weights_sha256(run: Run) -> str:
+    """What tells two runs apart that share a name and a number of steps."""
+    digest = hashlib.sha256()
+    for name, leaf in sorted(leaves_by_path(run.model).items()):
+        digest.update(name.encode())
+        digest.update(np.ascontiguousarray(leaf).tobytes())
+    return digest.hexdigest()

@@ -78,6 +78,17 @@ def test_a_folder_of_other_predictions_is_not_added_to(run_folder: Path, tmp_pat
         list(predict(run_folder, [galaxies], tmp_path / "out", config=PredictConfig(threshold=0.9)))
 
 
+def test_another_run_of_the_same_name_and_length_is_told_apart(run_folder: Path, tmp_path: Path) -> None:
+    galaxies = folder_of([galaxy("g0")], tmp_path / "in")
+    list(predict(run_folder, [galaxies], tmp_path / "out"))
+    twin = tmp_path / "elsewhere" / "tiny"
+    twin.mkdir(parents=True)
+    (twin / "config.json").write_text((run_folder / "config.json").read_text())
+    checkpoint.save(twin, "best", 7, {"average": UNet(MODEL, nnx.Rngs(params=4))})
+    with pytest.raises(ValueError, match="weights_sha256"):
+        list(predict(twin, [galaxies], tmp_path / "out"))
+
+
 def test_batching_does_not_change_a_prediction(run_folder: Path) -> None:
     run = load_run(run_folder)
     galaxies = [galaxy(f"g{k}", seed=k, side=16 if k % 2 else 24) for k in range(5)]
