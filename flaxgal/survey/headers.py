@@ -28,7 +28,6 @@ NJY_PER_UNIT = {
     "njy": 1.0,
     "ujy": 1e3,
     "microjy": 1e3,
-    "mjy": 1e6,
     "jy": 1e9,
     "nanomaggy": 3631.0,
     "nanomaggies": 3631.0,
@@ -38,11 +37,15 @@ NJY_PER_UNIT = {
 }
 """nJy in each unit that a BUNIT card may name, in lower case without a trailing "/pixel"."""
 
+NJY_PER_PREFIXED_JY = {"m": 1e6, "M": 1e15}
+"""mJy is milli-, MJy megajansky: the one unit of these whose case says how much it is."""
+
 ZERO_POINT_CARDS = ("MAGZERO", "MAGZPT", "MAGZP", "ZEROPNT", "ZEROPT", "PHOTZP", "ZP", "ZPT")
 """Cards that give the AB magnitude of one count."""
 
 _HSC_BAND = re.compile(r"HSC-([GRIZY])2?(?![A-Z0-9])", re.IGNORECASE)
 _WORD_BAND = re.compile(r"(?:^|[-_. ])([ugrizy])[-_. ]?band(?![a-z])", re.IGNORECASE)
+_PER_STERADIAN = re.compile(r"(\s*/\s*|\s+per\s+)sr$|[\s.*]*sr(\^|\*\*)?\(?-1\)?$", re.IGNORECASE)
 _EDGE_BAND = re.compile(r"^([ugrizy])[-_.]|[-_.]([ugrizy])$", re.IGNORECASE)
 
 
@@ -106,14 +109,18 @@ def flux_scale(headers: Iterable[fits.Header], pixel_scale_arcsec: float | None)
 
     In this order: the unit in BUNIT; FLUXMAG0, the counts of an object of AB magnitude 0 (HSC); a zero point in
     magnitudes (AB is assumed); the layout of the Legacy Surveys' cutout service, which gives nanomaggies without
-    saying so.
+    saying so. Surface brightness per steradian becomes flux by the area of a pixel; where that is not known, counts.
     """
     for header in headers:
-        unit = re.sub(r"\s*(/|per )\s*pix(el)?$", "", str(header.get("BUNIT", "")).strip().lower())
-        if unit in NJY_PER_UNIT:
-            return NJY_PER_UNIT[unit], "nJy"
-        if unit.replace(" ", "") in ("mjy/sr", "mjysr-1", "mjysr^-1") and pixel_scale_arcsec is not None:
-            return 1e15 * math.radians(pixel_scale_arcsec / 3600) ** 2, "nJy"  # megajansky here, not millijansky
+        unit = re.sub(r"\s*(/|per )\s*pix(el)?$", "", str(header.get("BUNIT", "")).strip(), flags=re.IGNORECASE)
+        flux_unit = _PER_STERADIAN.sub("", unit)
+        factor = _njy_per(flux_unit)
+        if factor is not None and flux_unit == unit:
+            return factor, "nJy"
+        if factor is not None:
+            if pixel_scale_arcsec is None:
+                return 1.0, "count"
+            return factor * math.radians(pixel_scale_arcsec / 3600) ** 2, "nJy"
         if _number(header, "FLUXMAG0", 1e-300, math.inf):
             return AB_ZERO_NJY / float(header["FLUXMAG0"]), "nJy"
         for key in ZERO_POINT_CARDS:
@@ -122,6 +129,13 @@ def flux_scale(headers: Iterable[fits.Header], pixel_scale_arcsec: float | None)
         if "IMAGEW" in header and "BAND0" in header and "BANDS" in header:
             return NJY_PER_UNIT["nanomaggy"], "nJy"
     return 1.0, "count"
+
+
+def _njy_per(unit: str) -> float | None:
+    """How many nJy a unit of flux is; None if it is none that we know."""
+    if unit.lower() == "mjy":
+        return NJY_PER_PREFIXED_JY[unit[0]]
+    return NJY_PER_UNIT.get(unit.lower())
 
 
 def celestial_wcs(header: fits.Header, name: str) -> WCS | None:

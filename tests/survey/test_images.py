@@ -24,6 +24,11 @@ def counts_to(path):
         ({"BUNIT": "nanomaggy"}, "nJy", 3631),
         ({"BUNIT": "nJy"}, "nJy", 1),
         ({"BUNIT": "uJy/pixel"}, "nJy", 1e3),
+        ({"BUNIT": "mJy"}, "nJy", 1e6),
+        ({"BUNIT": "mjy/pixel"}, "nJy", 1e6),
+        ({"BUNIT": "MJy"}, "nJy", 1e15),
+        ({"BUNIT": "MJy/pixel"}, "nJy", 1e15),
+        ({"BUNIT": "MJy/sr", "FLUXMAG0": 3631e9}, "count", 1),  # no pixel scale: brightness, but of what area?
         ({"FLUXMAG0": 3631e9}, "nJy", 1),
         ({"MAGZERO": 25.0}, "nJy", 3631e9 * 1e-10),
         ({"ZP": 22.5}, "nJy", 3631),
@@ -35,10 +40,14 @@ def test_fluxes_come_in_nanojansky_where_the_header_has_a_zero_point(image_file,
     assert counts_to(image_file(**cards)) == (unit, pytest.approx(factor, rel=1e-5))
 
 
-def test_surface_brightness_becomes_flux_per_pixel(image_file, make_wcs):
-    unit, factor = counts_to(image_file(wcs=make_wcs(scale=1.0), BUNIT="MJy/sr"))
+@pytest.mark.parametrize(
+    ("text", "njy"),
+    [("MJy/sr", 1e15), ("MJy sr-1", 1e15), ("MJy.sr**-1", 1e15), ("mJy / sr", 1e6), ("Jy sr^-1", 1e9)],
+)
+def test_surface_brightness_becomes_flux_per_pixel(image_file, make_wcs, text, njy):
+    unit, factor = counts_to(image_file(wcs=make_wcs(scale=1.0), BUNIT=text))
     assert unit == "nJy"
-    assert factor == pytest.approx(1e15 / 206264.806**2, rel=1e-4)
+    assert factor == pytest.approx(njy / 206264.806**2, rel=1e-4)
 
 
 @pytest.mark.parametrize("layout", ["PC and CDELT", "CD"])
