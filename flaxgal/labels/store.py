@@ -176,16 +176,16 @@ class Store:
     def refresh(self) -> None:
         """Look again at what the folder holds; only files that the index does not know are opened."""
         self.damaged: dict[str, str] = {}
-        galaxies = self._listing("galaxies", _galaxy_line)
-        revisions = self._listing("revisions", _revision_line)
+        galaxies: dict[str, Galaxy] = self._listing("galaxies", _galaxy_line, _galaxy)
+        revisions: dict[str, StoredRevision] = self._listing("revisions", _revision_line, _stored_revision)
         self._galaxies: dict[str, Galaxy] = {}
         self._cutout_files: dict[str, str] = {}
-        for name, line in galaxies.items():
-            self._remember_galaxy(name, _galaxy(line))
+        for name, galaxy in galaxies.items():
+            self._remember_galaxy(name, galaxy)
         self._revisions: dict[str, list[StoredRevision]] = {}
         self._revision_files: dict[str, str] = {}
-        for name, line in revisions.items():
-            self._remember_revision(name, _stored_revision(line))
+        for name, stored in revisions.items():
+            self._remember_revision(name, stored)
 
     def galaxies(self) -> Mapping[str, Galaxy]:
         """Every galaxy by its id, in the order of the ids; no cutout is opened."""
@@ -225,7 +225,7 @@ class Store:
         Raises
         ------
         ValueError
-            If the store has no such galaxy, or its file is damaged.
+            If the store has no such galaxy, or its file is missing or damaged.
         """
         self._must_have(object_id)
         path = self.path / self._cutout_files[object_id]
@@ -276,7 +276,7 @@ class Store:
         Raises
         ------
         ValueError
-            If there is none of this id, or its file is damaged.
+            If there is none of this id, or its file is missing or damaged.
         """
         if revision_id not in self._revision_files:
             raise ValueError(f"{self.path}: no revision {revision_id}; `flaxgal store status` lists what there is")
@@ -337,19 +337,20 @@ class Store:
             raise OSError(f"{path}: what was read back differs from what was written; is the disk failing?")
         return f"{kind}/{shard}/{file}"
 
-    def _listing(self, kind: str, read_line: Any) -> dict[str, dict[str, Any]]:
-        """The index line of every file of a kind, by file name; files without a line are opened and noted."""
-        lines = dict(_index_lines(self.path / "index" / f"{kind}.jsonl"))
+    def _listing(self, kind: str, read_line: Any, understand: Any) -> dict[str, Any]:
+        """What the index says of every file of a kind, by file name; files without a line are opened and noted."""
+        known = dict(_index_lines(self.path / "index" / f"{kind}.jsonl", understand))
         found = {}
         for name in sorted(_files(self.path, kind)):
-            if name not in lines:
+            if name not in known:
                 try:
-                    lines[name] = read_line(self.path / name)
+                    line = read_line(self.path / name)
                 except (ValueError, OSError) as error:
                     self.damaged[name] = str(error)
                     continue
-                self._note(kind, name, lines[name])
-            found[name] = lines[name]
+                self._note(kind, name, line)
+                known[name] = understand(line)
+            found[name] = known[name]
         return found
 
     def _note(self, kind: str, name: str, line: dict[str, Any]) -> None:
@@ -380,17 +381,22 @@ def _is_kept(name: str, kind: str) -> bool:
     return name.endswith(_ENDINGS[kind]) and not name.startswith(".")
 
 
-def _index_lines(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Lines of an index by file name. A torn line (a process died while writing it) is derived again."""
+def _index_lines(path: Path, understand: Any) -> Iterator[tuple[str, Any]]:
+    """What the lines of an index say, by file name.
+
+    A line that is torn (a process died while writing it), or was written by another version of flaxgal with other
+    fields, is passed over: its file is opened again, unless another line of the same file is understood.
+    """
     if not path.exists():
         return
     with path.open("rb") as file:
         for text in file:
             try:
                 line = json.loads(text)
-                yield line.pop("file"), line
-            except (ValueError, KeyError, AttributeError, TypeError):
+                name, about = line.pop("file"), understand(line)
+            except (ValueError, KeyError, IndexError, AttributeError, TypeError):
                 continue
+            yield name, about
 
 
 def _content_hash(name: str) -> str:
@@ -400,7 +406,10 @@ def _content_hash(name: str) -> str:
 
 def _whole(path: Path) -> bytes:
     """A file's content, if it is what its name says."""
-    content = path.read_bytes()
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise ValueError(f"{path}: cannot be read ({error.strerror}); restore it from a copy") from None
     if not hashlib.sha256(content).hexdigest().startswith(_content_hash(path.name)):
         raise ValueError(f"{path.name}: damaged (its content no longer fits its name); restore it from a copy")
     return content
@@ -412,6 +421,7 @@ def _galaxy_fields(cutout: Cutout) -> dict[str, Any]:
 
 
 def _galaxy_line(path: Path) -> dict[str, Any]:
+    _whole(path)
     return _galaxy_fields(read_cutout(path))
 
 

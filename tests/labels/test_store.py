@@ -121,6 +121,37 @@ def test_the_index_is_derived_and_may_be_lost_torn_or_stale(store):
         assert (dict(opened.galaxies()), opened.history()) == expected
 
 
+def test_index_lines_of_another_version_are_derived_again(store):
+    cutout = a_cutout()
+    store.add(cutout)
+    store.commit(a_revision(cutout))
+    expected = (dict(store.galaxies()), store.history())
+    for kind in ("galaxies", "revisions"):
+        index = store.path / "index" / f"{kind}.jsonl"
+        line = json.loads(index.read_text())
+        for other in (line | {"field_of_the_future": 1}, {"file": line["file"]}):
+            index.write_text(json.dumps(other) + "\n")
+            opened = Store.open(store.path)
+            assert (dict(opened.galaxies()), opened.history()) == expected
+        size = index.stat().st_size
+        Store.open(store.path)
+        assert index.stat().st_size == size  # the line that was derived is understood the next time
+
+
+def test_a_galaxy_whose_file_is_gone_or_changed_is_named(store):
+    store.add(a_cutout())
+    path = next((store.path / "galaxies").rglob("g1.*.fits"))
+    content = path.read_bytes()
+    path.unlink()
+    with pytest.raises(ValueError, match=r"g1\..*\.fits: cannot be read \(No such file or directory\); restore it"):
+        store.cutout("g1")
+    path.write_bytes(content.replace(b"HSC", b"DES", 1))
+    shutil.rmtree(store.path / "index")
+    opened = Store.open(store.path)
+    assert list(opened.galaxies()) == []
+    assert "its content no longer fits its name" in opened.status().damaged[0]
+
+
 def test_two_stores_merge_by_putting_their_files_together(store, tmp_path):
     other = Store.create(tmp_path / "laptop")
     cutout = a_cutout()
