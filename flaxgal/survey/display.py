@@ -128,7 +128,7 @@ def _channels(flux: np.ndarray, bands_in: tuple[str, ...], bands_out: tuple[str,
     """(n, channel, y, x): the bands asked for, or all of them made into one."""
     if bands_out == GREY and bands_in != GREY:
         if linear:
-            return _sum_in_noise_units(flux)
+            return _mean_in_noise_units(flux)
         shares = LUMINANCE if bands_in == RGB else np.full(len(bands_in), 1 / len(bands_in))
         return np.einsum("nbyx,b->nyx", flux, np.asarray(shares, np.float32))[:, None]
     if any(band not in bands_in for band in bands_out) or not bands_out:
@@ -139,7 +139,7 @@ def _channels(flux: np.ndarray, bands_in: tuple[str, ...], bands_out: tuple[str,
     return flux[:, [bands_in.index(band) for band in bands_out]]
 
 
-def _sum_in_noise_units(flux: np.ndarray) -> np.ndarray:
+def _mean_in_noise_units(flux: np.ndarray) -> np.ndarray:
     """(n, 1, y, x): mean over the bands of flux above the sky divided by the sky's noise.
 
     A band without noise counts as if it had that of the least noisy other band. A pixel without data in some bands is

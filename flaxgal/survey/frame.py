@@ -27,12 +27,6 @@ class Frame:
         y, x = self.image_shape
         return (self.side - y) // 2, (self.side - x) // 2
 
-    @property
-    def valid(self) -> Float32[np.ndarray, "size size"]:
-        """Share of each pixel of the square that the picture covers, 0 to 1."""
-        ones = np.ones((*self.image_shape, 1), np.float32)
-        return fit_frame(ones, self.size)[0][..., 0]
-
     def to_native(self, maps: Float[np.ndarray, "size size k"]) -> Float32[np.ndarray, "y x k"]:
         """Maps on the square brought back to the picture's pixels."""
         square = _resampled(np.asarray(maps, np.float32), self.side)

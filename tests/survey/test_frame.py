@@ -42,17 +42,6 @@ def test_an_even_map_stays_even_there_and_back(shape, size, level):
 
 
 @quick
-@given(shape=st.tuples(SIDES, SIDES), size=SIDES)
-def test_valid_is_the_share_of_real_pixels(shape, size):
-    frame = Frame(shape, size)
-    assert frame.valid.min() >= 0
-    assert frame.valid.max() <= 1 + 1e-6
-    if size <= frame.side:
-        area = frame.valid.sum() * (frame.side / size) ** 2
-        assert area == pytest.approx(shape[0] * shape[1], rel=1e-4)
-
-
-@quick
 @given(picture=pictures())
 def test_a_square_of_the_right_size_passes_untouched(picture):
     square = picture[: min(picture.shape[:2]), : min(picture.shape[:2])]
