@@ -90,7 +90,7 @@ def predict_cutouts(
         try:
             framed = _frame(item, run, config)
         except ValueError as error:
-            yield Unreadable(Path(item.object_id), str(error))
+            yield Unreadable(item.object_id, str(error))
             continue
         group = waiting.setdefault(framed.picture.shape, [])
         group.append(framed)

@@ -1,8 +1,8 @@
 """flaxgal's records as napari layer data: tuples of array, options and kind of layer, without napari or Qt.
 
 Rows stay in the order of the record, so that what is drawn on a layer fits the galaxy's arrays pixel by pixel. Images
-from FITS files begin with the bottom row of the sky picture; their layers are turned the right way up by a negative
-scale along y, which moves no pixel in its array.
+whose `first_row` is the bottom of the picture (FITS) are turned the right way up by a negative scale along y, which
+moves no pixel in its array.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Shaped
 
-from flaxgal.survey.cutout import Cutout
+from flaxgal.survey.cutout import Cutout, FirstRow
 from flaxgal.survey.display import grey, lupton_rgb, sky_level
 from flaxgal.survey.prediction import Prediction
 
@@ -35,7 +35,7 @@ def cutout_layers(cutout: Cutout) -> list[LayerData]:
     shown = {
         "name": cutout.object_id,
         "rgb": several,
-        "scale": _right_way_up(cutout.has_linear_flux),
+        "scale": _right_way_up(cutout.first_row),
         "metadata": {"cutout": cutout},
     }
     bands = [_band_layer(cutout, number) for number in range(len(cutout.bands))] if cutout.has_linear_flux else []
@@ -47,7 +47,7 @@ def prediction_layers(prediction: Prediction) -> list[LayerData]:
 
     The class map's metadata holds the prediction itself under "prediction".
     """
-    scale = _right_way_up(prediction.wcs is not None)
+    scale = _right_way_up(prediction.first_row)
     maps: list[LayerData] = [
         (
             probability,
@@ -80,10 +80,10 @@ def _band_layer(cutout: Cutout, number: int) -> LayerData:
         "colormap": "gray",
         "contrast_limits": (sky + FAINTEST_SIGMA * noise, sky + BRIGHTEST_SIGMA * noise),
         "visible": False,
-        "scale": _right_way_up(True),
+        "scale": _right_way_up(cutout.first_row),
     }
     return flux, options, "image"
 
 
-def _right_way_up(first_row_is_bottom: bool) -> tuple[float, float]:
-    return (-1.0, 1.0) if first_row_is_bottom else (1.0, 1.0)
+def _right_way_up(first_row: FirstRow) -> tuple[float, float]:
+    return (-1.0, 1.0) if first_row == "bottom" else (1.0, 1.0)

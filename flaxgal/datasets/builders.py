@@ -192,10 +192,10 @@ class _SnapshotWriter:
     def take(self, item: Example | Unreadable) -> None:
         if isinstance(item, Example) and item.object_id in self.seen:
             reason = f"{item.object_id}: this galaxy came twice; the first is kept, give the other one another id"
-            item = Unreadable(Path(item.object_id), reason)
+            item = Unreadable(item.object_id, reason)
         if isinstance(item, Unreadable):
             self.left_out += 1
-            self._log("left_out.jsonl", {"object_id": str(item.path), "reason": item.reason})
+            self._log("left_out.jsonl", {"object_id": item.name, "reason": item.reason})
             return
         self._check(item)
         if self.features is None:

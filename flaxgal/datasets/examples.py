@@ -3,7 +3,6 @@
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -119,7 +118,7 @@ def examples_from_store(
             split = (splits or {}).get(object_id)
             yield _example(store.cutout(object_id), revision, bands, classes, image_size, split)
         except ValueError as error:
-            yield Unreadable(Path(object_id), str(error))
+            yield Unreadable(object_id, str(error))
 
 
 def store_provenance(store: Store) -> dict[str, Any]:

@@ -7,13 +7,14 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float32, Shaped, UInt8
 
-from flaxgal.labels.revisions import CLASS_VALUES, UNCERTAIN, Revision
+from flaxgal.labels.revisions import UNCERTAIN, Revision
 from flaxgal.labels.store import Store
-from flaxgal.survey.cutout import Cutout, Unreadable, read_cutout
+from flaxgal.survey.cutout import Cutout, FirstRow, Unreadable, read_cutout
+from flaxgal.survey.headers import stem_of
+from flaxgal.survey.opening import kind_of
+from flaxgal.survey.prediction import CLASS_CODES
 
 __all__ = ["ImportedPair", "MaskPixels", "import_pairs", "understand_mask"]
-
-_FITS_START = b"SIMPLE"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,12 +73,12 @@ def import_pairs(
             cutout = read_cutout(path, object_id=stem, survey=survey, pixel_scale_arcsec=pixel_scale_arcsec)
             yield _import_pair(store, cutout, path, mask_path, annotator)
         except ValueError as error:
-            yield Unreadable(files[0], str(error))
+            yield Unreadable(str(files[0]), str(error))
     for stem, files in mask_files.items():
         if stem not in used:
             wanted = stem.removesuffix("_mask")
             reason = f"{files[0].name}: a mask without its image; wanted {wanted} with any ending in {images}"
-            yield Unreadable(files[0], reason)
+            yield Unreadable(str(files[0]), reason)
 
 
 def understand_mask(values: Shaped[np.ndarray, "y x"], *, name: str) -> MaskPixels:
@@ -99,9 +100,9 @@ def understand_mask(values: Shaped[np.ndarray, "y x"], *, name: str) -> MaskPixe
         raise ValueError(f"{name}: a mask with negative or undefined values; wanted 0 for no arm and more for arm")
     marked = levels[levels > 0]
     if len(marked) <= 1:
-        return MaskPixels(classes=("arm",), mask=np.where(values > 0, CLASS_VALUES["arm"], 0).astype(np.uint8))
-    if set(levels.tolist()) <= {0, *CLASS_VALUES.values(), UNCERTAIN} and len(levels) >= 3:
-        bar = CLASS_VALUES["bar"] in levels
+        return MaskPixels(classes=("arm",), mask=np.where(values > 0, CLASS_CODES["arm"], 0).astype(np.uint8))
+    if set(levels.tolist()) <= {0, *CLASS_CODES.values(), UNCERTAIN} and len(levels) >= 3:
+        bar = CLASS_CODES["bar"] in levels
         return MaskPixels(classes=("arm", "bar") if bar else ("arm",), mask=values.astype(np.uint8))
     full = _full_scale(values.dtype, float(levels[-1]))
     if levels[-1] > full or levels[-1] < full / 2:
@@ -121,8 +122,8 @@ def _full_scale(dtype: np.dtype, largest: float) -> float:
 
 def _import_pair(store: Store, cutout: Cutout, path: Path, mask_path: Path, annotator: str) -> ImportedPair:
     values = _read_mask(mask_path)
-    if _is_fits(path) != _is_fits(mask_path):
-        values = values[::-1]  # a picture's first row is its top, a FITS image's its bottom
+    if _first_row(mask_path, cutout, path) != cutout.first_row:
+        values = values[::-1]
     if values.shape != cutout.image_shape:
         (y, x), (height, width) = values.shape, cutout.image_shape
         raise ValueError(
@@ -144,6 +145,14 @@ def _import_pair(store: Store, cutout: Cutout, path: Path, mask_path: Path, anno
     return _commit_once(store, revision)
 
 
+def _first_row(mask_path: Path, cutout: Cutout, path: Path) -> FirstRow:
+    """Where a mask's first row lies: where its image's does if both are of one kind, else where its kind has it."""
+    kind = kind_of(mask_path)
+    if kind == kind_of(path):
+        return cutout.first_row
+    return "top" if kind == "picture" else "bottom"
+
+
 def _commit_once(store: Store, revision: Revision) -> ImportedPair:
     """Commit, unless this annotator's last word on the galaxy is the same already."""
     own = [line for line in store.history(revision.object_id) if line.provenance.annotator == revision.annotator]
@@ -163,7 +172,7 @@ def _same_marks(one: Revision, other: Revision) -> bool:
 
 def _read_mask(path: Path) -> np.ndarray:
     """The pixels of a mask, as numbers (y, x), in the row order of its file."""
-    values = _read_fits_mask(path) if _is_fits(path) else _read_picture_mask(path)
+    values = _read_fits_mask(path) if kind_of(path) == "FITS" else _read_picture_mask(path)
     if values.ndim != 2:
         raise ValueError(
             f"{path.name}: a mask of shape {' × '.join(map(str, values.shape))}; wanted one grey image (y, x)"
@@ -201,12 +210,6 @@ def _read_picture_mask(path: Path) -> np.ndarray:
     return values.astype(np.uint8) if values.dtype == bool else values
 
 
-def _is_fits(path: Path) -> bool:
-    with path.open("rb") as file:
-        start = file.read(len(_FITS_START))
-    return start == _FITS_START or path.name.lower().endswith((".fits.gz", ".fit.gz", ".fits.fz"))
-
-
 def _by_stem(folder: Path | str, what: str) -> dict[str, list[Path]]:
     """Files of a folder by their names without endings."""
     folder = Path(folder)
@@ -215,15 +218,8 @@ def _by_stem(folder: Path | str, what: str) -> dict[str, list[Path]]:
     files: dict[str, list[Path]] = {}
     for path in sorted(folder.iterdir()):
         if path.is_file() and not path.name.startswith("."):
-            files.setdefault(_stem(path), []).append(path)
+            files.setdefault(stem_of(path.name), []).append(path)
     return files
-
-
-def _stem(path: Path) -> str:
-    name = path.name
-    for ending in (".gz", ".fz", path.suffix if path.suffix not in (".gz", ".fz") else Path(path.stem).suffix):
-        name = name.removesuffix(ending)
-    return name
 
 
 def _only(files: Sequence[Path], what: str, wanted_by: Path | None = None) -> Path:

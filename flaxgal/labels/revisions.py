@@ -18,13 +18,13 @@ import numpy as np
 from jaxtyping import Float32, UInt8
 
 from flaxgal import __version__
+from flaxgal.survey.prediction import CLASS_CODES
 
 if TYPE_CHECKING:
     from astropy.io import fits
     from astropy.wcs import WCS
 
 __all__ = [
-    "CLASS_VALUES",
     "ORIGINS",
     "UNCERTAIN",
     "Provenance",
@@ -35,8 +35,6 @@ __all__ = [
     "utc_now",
 ]
 
-CLASS_VALUES = {"arm": 1, "bar": 2}
-"""Value of each class in a class map; 0 is background."""
 UNCERTAIN = 255
 """Value of pixels that the annotator would not decide."""
 ORIGINS = ("drawn", "accepted", "corrected", "imported")
@@ -88,11 +86,11 @@ class Provenance:
             raise ValueError(f"{self.object_id}: origin {self.origin!r}, expected one of {', '.join(ORIGINS)}")
         if not self.annotator.strip():
             raise ValueError(f"{self.object_id}: a revision without an annotator; say whose it is (--annotator NAME)")
-        unknown = [name for name in self.classes if name not in CLASS_VALUES]
+        unknown = [name for name in self.classes if name not in CLASS_CODES]
         if unknown or not self.classes:
             raise ValueError(
                 f"{self.object_id}: classes {', '.join(self.classes) or 'none'}, expected some of "
-                f"{', '.join(CLASS_VALUES)}"
+                f"{', '.join(CLASS_CODES)}"
             )
 
 
@@ -141,7 +139,7 @@ class Revision(Provenance):
                 f"ask for {', '.join(self.classes)} only, or have the galaxy labelled again"
             )
         if self.mask is not None:
-            return np.stack([self.mask == CLASS_VALUES[name] for name in classes]).astype(np.float32)
+            return np.stack([self.mask == CLASS_CODES[name] for name in classes]).astype(np.float32)
         chosen = self.fraction[[self.classes.index(name) for name in classes]]  # type: ignore[index]
         return np.nan_to_num(chosen, nan=0.0)
 
@@ -153,7 +151,7 @@ class Revision(Provenance):
 
 
 def _check_class_map(object_id: str, mask: np.ndarray, classes: Sequence[str]) -> None:
-    allowed = [0, *(CLASS_VALUES[name] for name in classes), UNCERTAIN]
+    allowed = [0, *(CLASS_CODES[name] for name in classes), UNCERTAIN]
     strange = np.setdiff1d(mask, allowed)
     if mask.ndim != 2 or mask.dtype != np.uint8:
         raise ValueError(f"{object_id}: mask of {mask.ndim} dimensions and type {mask.dtype}, expected uint8 (y, x)")
@@ -178,8 +176,10 @@ def revision_to_fits(revision: Revision, wcs: "WCS | None" = None) -> bytes:
     """The revision as the bytes of a gzipped FITS file: pixels in the primary HDU, provenance in its cards."""
     from astropy.io import fits
 
+    from flaxgal.survey.fits_format import wcs_header
+
     pixels = revision.mask if revision.mask is not None else revision.fraction
-    header = wcs.to_header(relax=True) if wcs is not None else fits.Header()
+    header = wcs_header(wcs)
     header["FLAXGAL"] = ("revision", "kind of flaxgal file")
     header["FLXFMT"] = (_FORMAT, "version of this layout")
     for name, (card, comment) in _CARDS.items():

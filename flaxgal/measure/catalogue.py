@@ -104,7 +104,7 @@ def measure_galaxies(
         raise ValueError(f"{folder}: no such folder; expected the one that flaxgal predict wrote with --out")
     for cutout in cutouts:
         if isinstance(cutout, Unreadable):
-            yield LeftOut(str(cutout.path), cutout.reason)
+            yield LeftOut(cutout.name, cutout.reason)
             continue
         try:
             yield _measure_with(cutout, folder)

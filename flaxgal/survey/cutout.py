@@ -7,8 +7,8 @@ content, never by its name.
 Orientation
 -----------
 Arrays keep the row order of their file: a FITS image's first row is the bottom of the sky picture, a PNG's or JPEG's
-first row is its top. Nothing is flipped on the way in or out, so a mask drawn on `flux` always fits `flux`. Only a
-figure that shows a FITS image to a person draws row 0 at the bottom.
+first row is its top. `Cutout.first_row` says which. Nothing is flipped on the way in or out, so a mask drawn on `flux`
+always fits `flux`. Only what shows an image to a person draws row 0 where `first_row` says.
 
 Missing data
 ------------
@@ -23,14 +23,27 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
-__all__ = ["UNITS", "Cutout", "Unreadable", "find_cutouts", "read_cutout", "read_cutouts", "write_cutout"]
+__all__ = [
+    "FIRST_ROWS",
+    "UNITS",
+    "Cutout",
+    "FirstRow",
+    "Unreadable",
+    "find_cutouts",
+    "read_cutout",
+    "read_cutouts",
+    "write_cutout",
+]
 
 UNITS = ("nJy", "count", "picture")
 """nJy: calibrated linear flux; count: linear flux of unknown zero point; picture: 8-bit pixels, no linear flux."""
+
+FirstRow = Literal["bottom", "top"]
+FIRST_ROWS: tuple[FirstRow, ...] = ("bottom", "top")
 
 PathLike = str | Path
 
@@ -65,6 +78,9 @@ class Cutout:
         Free text: "HSC", "GZ3D", "mock", ... Empty when unknown.
     ra_deg, dec_deg
         Position of the galaxy (ICRS). Taken from the WCS at the frame's centre when left out; None when unknown.
+    first_row
+        Where the first row of every array lies in the picture as people look at it: "bottom", as in FITS, or "top", as
+        in PNG and JPEG.
 
     Raises
     ------
@@ -84,6 +100,7 @@ class Cutout:
     survey: str = ""
     ra_deg: float | None = None
     dec_deg: float | None = None
+    first_row: FirstRow = "bottom"
 
     def __post_init__(self) -> None:
         who = _checked_id(self.object_id)
@@ -95,6 +112,8 @@ class Cutout:
         _check_bands(who, self.bands, self.flux.shape[0])
         if self.unit not in UNITS:
             raise ValueError(f"{who}: unit is {self.unit!r}; wanted one of {', '.join(UNITS)}")
+        if self.first_row not in FIRST_ROWS:
+            raise ValueError(f"{who}: first_row is {self.first_row!r}; wanted one of {', '.join(FIRST_ROWS)}")
         if self.variance is not None:
             put("variance", _read_only(self.variance, np.float32))
             _check_shape(who, "variance", self.variance.shape, self.flux.shape)
@@ -182,10 +201,12 @@ class Cutout:
 
 @dataclass(frozen=True)
 class Unreadable:
-    """A file, or the files of one galaxy, that could not be read, and why: one sentence for the person who sent it."""
+    """A galaxy that could not be read, and why."""
 
-    path: Path
+    name: str
+    """Its file, or its id where it has no file of its own."""
     reason: str
+    """One sentence for the person who sent it."""
 
 
 def read_cutout(

@@ -1,6 +1,6 @@
 """flaxgal's own FITS file of one cutout. What `write` puts in, `read` gives back to the last bit.
 
-    primary   no data; FLAXGAL (format version), OBJECT, SURVEY, RA, DEC, PIXSCALE, BANDS, BAND0...
+    primary   no data; FLAXGAL (format version), OBJECT, SURVEY, RA, DEC, PIXSCALE, FIRSTROW, NBANDS, BAND0...
     IMAGE     float32 (band, y, x), BUNIT, WCS
     VARIANCE  float32 (band, y, x)                       if known
     MASK      int32 (band, y, x), one MP_<name> card a plane gives its bit, as HSC does; 31 planes an HDU (EXTVER)
@@ -44,6 +44,7 @@ def to_hdus(cutout: Cutout) -> fits.HDUList:
     _put(primary.header, "RA", cutout.ra_deg, "[deg] right ascension of the galaxy")
     _put(primary.header, "DEC", cutout.dec_deg, "[deg] declination of the galaxy")
     _put(primary.header, "PIXSCALE", cutout.pixel_scale_arcsec, "[arcsec] side of a pixel")
+    _put(primary.header, "FIRSTROW", cutout.first_row)
     _put(primary.header, "NBANDS", len(cutout.bands))
     for number, band in enumerate(cutout.bands):
         _put(primary.header, f"BAND{number}", band)
@@ -55,7 +56,8 @@ def to_hdus(cutout: Cutout) -> fits.HDUList:
     names = list(cutout.mask_planes)
     for start in range(0, len(names), PLANES_AN_HDU):
         some = names[start : start + PLANES_AN_HDU]
-        hdu = fits.ImageHDU(bits_of([cutout.mask_planes[name] for name in some]), name="MASK", ver=start + 1)
+        bits = bits_of([cutout.mask_planes[name] for name in some])
+        hdu = fits.ImageHDU(bits, name="MASK", ver=start // PLANES_AN_HDU + 1)
         for bit, name in enumerate(some):
             hdu.header[f"HIERARCH MP_{name}"] = bit
         hdus.append(hdu)
@@ -100,15 +102,17 @@ def _read(hdus: fits.HDUList, name: str, overrides: dict[str, Any]) -> Cutout:
             planes |= planes_of(pixels_of(hdu, name), hdu.header)
         elif hdu.name == "PSF":
             psf[_text(hdu.header["BAND"])] = pixels_of(hdu, name)
+    unit = hdus["IMAGE"].header["BUNIT"]
     return Cutout(
         flux=pixels_of(hdus["IMAGE"], name),
-        unit=hdus["IMAGE"].header["BUNIT"],
+        unit=unit,
         variance=pixels_of(hdus["VARIANCE"], name) if "VARIANCE" in hdus else None,
         mask_planes=planes,
         wcs=_wcs(hdus["IMAGE"].header),
         psf=psf,
         ra_deg=header.get("RA"),
         dec_deg=header.get("DEC"),
+        first_row=header.get("FIRSTROW", "top" if unit == "picture" else "bottom"),  # files up to 0.1 lack the card
         **found,
     )
 

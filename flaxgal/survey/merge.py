@@ -25,7 +25,7 @@ def merged(cutouts: Sequence[Cutout], *, object_id: str) -> Cutout:
     Raises
     ------
     ValueError
-        If a band comes twice, units differ, or the grids do not agree to a twentieth of a pixel.
+        If a band comes twice, units or the order of rows differ, or the grids do not agree to a twentieth of a pixel.
     """
     cutouts = sorted(cutouts, key=lambda cutout: _rank(cutout.bands[0])) if _all_known(cutouts) else list(cutouts)
     bands = tuple(band for cutout in cutouts for band in cutout.bands)
@@ -37,6 +37,11 @@ def merged(cutouts: Sequence[Cutout], *, object_id: str) -> Cutout:
         raise ValueError(
             f"{_names(cutouts)}: found fluxes in {' and '.join(units)}; wanted one unit in all bands: add the "
             f"zero point (FLUXMAG0 or MAGZERO) to the headers that lack it"
+        )
+    if len({cutout.first_row for cutout in cutouts}) > 1:
+        raise ValueError(
+            f"{_names(cutouts)}: found first rows at the bottom and at the top of the picture; give all bands as FITS, "
+            f"or all as pictures"
         )
     first = cutouts[0]
     starts = np.array([_offset(first, other) for other in cutouts])  # of each frame's first pixel, on the first's grid

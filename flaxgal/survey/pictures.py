@@ -49,6 +49,7 @@ def read_picture(
         unit="picture",
         survey=survey or "",
         pixel_scale_arcsec=pixel_scale_arcsec,
+        first_row="top",
     )
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, unquote
@@ -16,6 +16,7 @@ import numpy as np
 from jaxtyping import Bool, Float32, UInt8
 
 from flaxgal.survey.atomic import replaced_when_whole
+from flaxgal.survey.cutout import FirstRow
 
 if TYPE_CHECKING:
     from astropy.io import fits
@@ -23,11 +24,12 @@ if TYPE_CHECKING:
 __all__ = ["CLASS_CODES", "Prediction", "find_predictions", "prediction_path", "read_prediction", "write_prediction"]
 
 CLASS_CODES = {"arm": 1, "bar": 2}
-"""Value of each class in the MASK image; 0 is background."""
+"""Value of each class in a class map (a prediction's MASK image, a mask that somebody drew); 0 is background."""
 
 ENDING = ".arms.fits"
 _PRINTABLE = "".join(map(chr, range(32, 127))).replace("%", "")
 _LONGEST_NAME = 150
+_ROOM_ON_A_CARD = 80 - len("KEYWORD = '' / ")
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,6 +47,8 @@ class Prediction:
     """Which run folder's weights made it."""
     wcs: Any = None
     """The image's `astropy.wcs.WCS`, or None."""
+    first_row: FirstRow = field(default="bottom", kw_only=True)
+    """The image's `Cutout.first_row`."""
 
     def __post_init__(self) -> None:
         shape = self.probability.shape
@@ -121,8 +125,10 @@ def write_prediction(prediction: Prediction, folder: str | os.PathLike[str]) -> 
     """
     from astropy.io import fits
 
+    from flaxgal.survey.fits_format import wcs_header
+
     path = prediction_path(prediction.object_id, folder)
-    sky = _sky_cards(prediction.wcs)
+    sky = wcs_header(prediction.wcs)
     maps = fits.ImageHDU(np.asarray(prediction.probability, np.float32), sky.copy(), name="PROB")
     for number, name in enumerate(prediction.classes, start=1):
         maps.header[f"CLASS{number}"] = (name, f"class of plane {number}")
@@ -150,6 +156,7 @@ def read_prediction(path: str | os.PathLike[str]) -> Prediction:
             head, maps = hdus[0].header, hdus["PROB"]
             probability = np.ascontiguousarray(maps.data, dtype=np.float32)
             header = maps.header.copy()
+        sky = _sky(header)
         return Prediction(
             object_id=_from_card(head["OBJECT"]),
             survey=_from_card(head["SURVEY"]),
@@ -157,7 +164,8 @@ def read_prediction(path: str | os.PathLike[str]) -> Prediction:
             classes=tuple(header[f"CLASS{number}"] for number in range(1, header["NAXIS3"] + 1)),
             threshold=float(head["THRESH"]),
             run=_from_card(head["RUN"]),
-            wcs=_sky(header),
+            wcs=sky,
+            first_row=head.get("FIRSTROW", "top" if sky is None else "bottom"),  # files up to 0.1 lack the card
         )
     except FileNotFoundError:
         raise ValueError(f"{path}: no such file; run flaxgal predict first, or give the folder it wrote to") from None
@@ -175,11 +183,18 @@ def _primary(prediction: Prediction) -> fits.PrimaryHDU:
 
     hdu = fits.PrimaryHDU()
     hdu.header["FLAXGAL"] = (__version__, "version that wrote this file")
-    hdu.header["OBJECT"] = (_to_card(prediction.object_id), "galaxy; %XX stands for a character")
-    hdu.header["RUN"] = (_to_card(prediction.run), "run whose weights made it")
+    _put_text(hdu.header, "OBJECT", prediction.object_id, "galaxy; %XX stands for a character")
+    _put_text(hdu.header, "RUN", prediction.run, "run whose weights made it")
     hdu.header["THRESH"] = (prediction.threshold, "arm where the probability is above this")
-    hdu.header["SURVEY"] = (_to_card(prediction.survey), "where the image is from")
+    _put_text(hdu.header, "SURVEY", prediction.survey, "where the image is from")
+    hdu.header["FIRSTROW"] = (prediction.first_row, "where the first row lies in the picture")
     return hdu
+
+
+def _put_text(header: fits.Header, key: str, text: str, comment: str) -> None:
+    """Set a card, with its comment if there is room for it: astropy warns of one that it has to cut."""
+    value = _to_card(text)
+    header[key] = (value, comment) if len(value) + value.count("'") + len(comment) <= _ROOM_ON_A_CARD else value
 
 
 def _to_card(text: str) -> str:
@@ -191,15 +206,6 @@ def _to_card(text: str) -> str:
 
 def _from_card(text: Any) -> str:
     return unquote(str(text))
-
-
-def _sky_cards(wcs: Any) -> fits.Header:
-    """The WCS as header cards, with its distortions; no cards without a WCS."""
-    from astropy.io import fits
-
-    if wcs is None:
-        return fits.Header()
-    return wcs.celestial.to_header(relax=True)
 
 
 def _sky(header: fits.Header) -> Any:

@@ -20,7 +20,7 @@ def test_labelled_panels_become_a_snapshot_with_folds_chosen_by_hand(real_data, 
     with (panels / "panels.csv").open() as file:
         rows = {row["id"]: row for row in csv.DictReader(file)}
     unlabelled = {name for name, row in rows.items() if row["role"] == "unlabelled"}
-    assert {item.path.stem for item in results if isinstance(item, Unreadable)} == unlabelled
+    assert {Path(item.name).stem for item in results if isinstance(item, Unreadable)} == unlabelled
     assert sum(isinstance(item, ImportedPair) for item in results) == len(rows) - len(unlabelled)
 
     splits = {name: "test" if row["fold"] == "0" else "train" for name, row in rows.items()}

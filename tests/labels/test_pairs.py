@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import numpy as np
 import pytest
 from astropy.io import fits
@@ -5,7 +7,7 @@ from PIL import Image
 
 from flaxgal.labels.pairs import ImportedPair, import_pairs, understand_mask
 from flaxgal.labels.store import Store
-from flaxgal.survey.cutout import Cutout, Unreadable, write_cutout
+from flaxgal.survey.cutout import Cutout, Unreadable, read_cutout, write_cutout
 
 
 @pytest.fixture
@@ -78,7 +80,7 @@ def test_what_does_not_fit_is_left_out_in_a_sentence_and_the_rest_goes_on(folder
         folders / "masks" / "coloured.png"
     )
     store, results = imported(folders)
-    reasons = {item.path.name: item.reason for item in results if isinstance(item, Unreadable)}
+    reasons = {Path(item.name).name: item.reason for item in results if isinstance(item, Unreadable)}
     assert list(store.galaxies()) == ["good"]
     assert [item.object_id for item in results if isinstance(item, ImportedPair)] == ["good"]
     for name, sentence in {
@@ -86,7 +88,7 @@ def test_what_does_not_fit_is_left_out_in_a_sentence_and_the_rest_goes_on(folder
         "orphan.png": "orphan.png: a mask without its image",
         "small.png": "small.png: 4 × 5 pixels, but its image small.png has 12 × 10",
         "twice.png": "twice.png and twice.tif: 2 images of one name",
-        "broken.png": "broken.png: wanted a mask as PNG",
+        "broken.png": "broken.png: found something else; wanted a FITS image or a PNG",
         "coloured.png": "coloured.png: a mask in colours",
     }.items():
         assert sentence in reasons.pop(name)
@@ -108,6 +110,17 @@ def test_a_picture_of_a_mask_is_turned_over_for_a_fits_image(folders):
     mask = a_mask(folders, "g0.png")
     store, _ = imported(folders)
     np.testing.assert_array_equal(store.latest("g0").mask, (mask > 0)[::-1])
+
+
+def test_a_picture_of_a_mask_fits_a_picture_that_was_saved_as_fits(folders):
+    """`write_cutout` of a PNG keeps its rows from the top down, and says so."""
+    a_picture(folders, "g0")
+    picture = read_cutout(folders / "images" / "g0.png")
+    (folders / "images" / "g0.png").unlink()
+    write_cutout(picture, folders / "images" / "g0.fits")
+    mask = a_mask(folders, "g0.png")
+    store, _ = imported(folders)
+    np.testing.assert_array_equal(store.latest("g0").mask, mask > 0)
 
 
 def test_a_fits_mask_fits_a_fits_image_as_it_is(folders):

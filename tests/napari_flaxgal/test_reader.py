@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -90,6 +91,18 @@ def test_a_prediction_opens_as_probability_and_class_map(plugin, tmp_path):
     assert kind == "labels"
     assert np.bincount(classes.ravel()).tolist() == [24 * 32 - 4, 3, 1]
     assert options["metadata"]["prediction"].run == "runs/arms"
+
+
+@pytest.mark.parametrize("first_row", ["bottom", "top"])
+def test_a_prediction_lies_on_its_galaxy_also_without_a_wcs(plugin, galaxy, tmp_path, first_row):
+    galaxy = replace(galaxy, first_row=first_row)
+    assert galaxy.wcs is None
+    write_cutout(galaxy, tmp_path / "galaxy.fits")
+    probability = np.zeros((1, 24, 32), np.float32)
+    prediction = Prediction("galaxy 1", "", probability, ("arm",), 0.5, "runs/arms", first_row=galaxy.first_row)
+    path = write_prediction(prediction, tmp_path)
+    layers = [*read(tmp_path / "galaxy.fits", plugin), *read(path, plugin)]
+    assert {layer[1]["scale"] for layer in layers} == {(-1.0, 1.0) if first_row == "bottom" else (1.0, 1.0)}
 
 
 def test_a_file_without_an_image_is_refused_with_its_name(plugin, tmp_path):

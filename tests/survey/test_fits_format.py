@@ -8,7 +8,7 @@ from astropy.wcs import WCS, Sip
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from flaxgal.survey.cutout import UNITS, Cutout, read_cutout, write_cutout
+from flaxgal.survey.cutout import FIRST_ROWS, UNITS, Cutout, read_cutout, write_cutout
 
 FLOATS = st.floats(width=32, allow_nan=True, allow_infinity=True)
 TEXT = st.text(st.characters(exclude_categories=("C", "Z"), exclude_characters="/\\,"), min_size=1, max_size=90)
@@ -63,12 +63,13 @@ def cutouts(draw) -> Cutout:
         survey=draw(st.just("") | TEXT),
         ra_deg=ra,
         dec_deg=dec,
+        first_row=draw(st.sampled_from(FIRST_ROWS)),
     )
 
 
 def assert_same(found: Cutout, wanted: Cutout) -> None:
     assert found.sha256 == wanted.sha256  # every pixel of every image, NaN and infinity included
-    for name in ("object_id", "bands", "unit", "survey", "pixel_scale_arcsec", "ra_deg", "dec_deg"):
+    for name in ("object_id", "bands", "unit", "survey", "pixel_scale_arcsec", "ra_deg", "dec_deg", "first_row"):
         assert getattr(found, name) == getattr(wanted, name), name
     assert list(found.mask_planes) == list(wanted.mask_planes)
     assert (found.wcs is None) == (wanted.wcs is None)
@@ -96,7 +97,7 @@ def test_any_name_survives(tmp_path, text):
 def test_every_field_of_a_cutout_is_compared_above():
     assert {field.name for field in fields(Cutout)} == {
         *("object_id", "flux", "bands", "unit", "variance", "mask_planes", "wcs", "pixel_scale_arcsec"),
-        *("psf", "survey", "ra_deg", "dec_deg"),
+        *("psf", "survey", "ra_deg", "dec_deg", "first_row"),
     }
 
 
@@ -109,6 +110,17 @@ def test_a_hundred_mask_planes_survive(tmp_path):
     wanted = one(mask_planes={f"PLANE{number}": rng.random((1, 3, 4)) < 0.5 for number in range(100)})
     write_cutout(wanted, tmp_path / "a.fits")
     assert_same(read_cutout(tmp_path / "a.fits"), wanted)
+    with fits.open(tmp_path / "a.fits") as hdus:
+        assert [hdu.ver for hdu in hdus if hdu.name == "MASK"] == [1, 2, 3, 4]
+
+
+@pytest.mark.parametrize(("unit", "first_row"), [("nJy", "bottom"), ("picture", "top")])
+def test_a_file_from_before_the_order_of_rows_was_kept_is_read(tmp_path, unit, first_row):
+    write_cutout(
+        Cutout(object_id="a", flux=np.ones((1, 3, 4), np.float32), bands=("g",), unit=unit), tmp_path / "a.fits"
+    )
+    fits.delval(tmp_path / "a.fits", "FIRSTROW")
+    assert read_cutout(tmp_path / "a.fits").first_row == first_row
 
 
 def test_the_same_cutout_makes_the_same_bytes(tmp_path):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 import pytest
 from astropy.io import fits
@@ -47,7 +49,7 @@ def prediction(object_id: str = "42", **changes) -> Prediction:
     probability[:, :2] = np.nan
     fields = {
         "object_id": object_id, "survey": "HSC", "probability": probability, "classes": ("arm", "bar"),
-        "threshold": 0.55, "run": "runs/first try", "wcs": sky(),
+        "threshold": 0.55, "run": "runs/first try", "wcs": sky(), "first_row": "top",
     }  # fmt: skip
     return Prediction(**{**fields, **changes})
 
@@ -59,16 +61,12 @@ def test_a_prediction_comes_back_as_it_was_written_whatever_its_id(tmp_path, obj
     back = read_prediction(path)
     assert path.parent == tmp_path
     assert path == prediction_path(object_id, tmp_path)
-    assert (back.object_id, back.survey, back.classes, back.threshold, back.run) == (
-        wrote.object_id, wrote.survey, wrote.classes, wrote.threshold, wrote.run,
+    assert (back.object_id, back.survey, back.classes, back.threshold, back.run, back.first_row) == (
+        wrote.object_id, wrote.survey, wrote.classes, wrote.threshold, wrote.run, wrote.first_row,
     )  # fmt: skip
     np.testing.assert_array_equal(back.probability, wrote.probability)
-    np.testing.assert_allclose(
-        back.wcs.all_pix2world([[0, 0], [19, 11]], 0),
-        wrote.wcs.all_pix2world([[0, 0], [19, 11]], 0),
-        rtol=0,
-        atol=1e-11,
-    )
+    corners = [[0, 0], [19, 11]]
+    np.testing.assert_array_equal(back.wcs.all_pix2world(corners, 0), wrote.wcs.all_pix2world(corners, 0))
 
 
 def test_different_ids_never_share_a_file(tmp_path):
@@ -81,6 +79,20 @@ def test_different_ids_never_share_a_file(tmp_path):
 
 def test_a_picture_without_a_sky_position_comes_back_without_one(tmp_path):
     assert read_prediction(write_prediction(prediction(wcs=None), tmp_path)).wcs is None
+
+
+@pytest.mark.parametrize(("wcs", "first_row"), [(sky(), "bottom"), (None, "top")])
+def test_a_file_from_before_the_order_of_rows_was_kept_is_read(tmp_path, wcs, first_row):
+    path = write_prediction(prediction(wcs=wcs), tmp_path)
+    fits.delval(path, "FIRSTROW")
+    assert read_prediction(path).first_row == first_row
+
+
+@pytest.mark.parametrize("length", range(20, 80))
+def test_no_name_is_too_long_for_its_card(tmp_path, length):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        write_prediction(prediction(f"it's {'x' * length}", run="r" * length), tmp_path)
 
 
 def test_pixels_of_unknown_probability_are_not_arm():
