@@ -11,7 +11,10 @@ from typing import Any
 import numpy as np
 from astropy.io import fits
 
-__all__ = ["image_hdus", "kind_of", "opened_fits", "pixels_of"]
+__all__ = ["STORE_FILE", "image_hdus", "kind_of", "opened_fits", "pixels_of"]
+
+STORE_FILE = "store.json"
+"""A folder with this file in it is a label store; `flaxgal.labels.store` reads it, and nothing here walks into it."""
 
 _SIGNATURES = {
     b"SIMPLE  =": "FITS",
@@ -40,6 +43,8 @@ def kind_of(path: Path) -> str:
     """
     if not path.exists():
         raise ValueError(f"{path}: found no such file; check the name and the folder")
+    if path.is_dir() and (path / STORE_FILE).exists():
+        raise ValueError(f"{path}: found a label store; wanted images: name its folder {path / 'galaxies'}")
     if path.is_dir():
         raise ValueError(
             f"{path}: found a folder without any FITS file or picture (.fits, .fits.gz, .fits.fz, .png, .jpg, .tif); "

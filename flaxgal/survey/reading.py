@@ -18,7 +18,7 @@ from flaxgal.survey.cutout import Cutout, PathLike, Unreadable, wcs_centre_deg
 from flaxgal.survey.hsc import read_psf
 from flaxgal.survey.images import check_light, read_image
 from flaxgal.survey.merge import merged, position_name
-from flaxgal.survey.opening import image_hdus, kind_of, opened_fits
+from flaxgal.survey.opening import STORE_FILE, image_hdus, kind_of, opened_fits
 from flaxgal.survey.pictures import read_picture
 
 __all__ = ["find", "read_many", "read_one"]
@@ -58,12 +58,14 @@ def read_one(
 
 
 def find(inputs: Sequence[PathLike] | PathLike) -> list[tuple[Path, ...]]:
-    """Files that may hold cutouts, one tuple a galaxy, in the order of `inputs` and of names within a folder.
+    """Files that may hold cutouts, one tuple a galaxy: first those that are named themselves, then folder by folder.
+
+    Files and folders keep their order among `inputs`; within a folder files come in the order of their names.
 
     Folders are walked with all folders in them; in them only names that end as images count, and predictions
     (`*.arms.fits`), point-spread functions (`psf-*`) and masks (`mask_*`, `*_mask.*`, a folder `masks`) are passed
-    over. A file that is named itself is always taken. A folder without any image stands for itself, and reading it
-    says so.
+    over, and so are label stores. A file that is named itself is always taken. A folder without any image stands for
+    itself, and reading it says so.
 
     FITS files in one folder belong to one galaxy if their names differ only in the band (g-band.fits, r-band.fits;
     HSC-G-9813.fits, HSC-R-9813.fits). Files that name a band but have no such partner are matched by the position of
@@ -88,11 +90,11 @@ def read_many(inputs: Sequence[PathLike] | PathLike, **overrides: Any) -> Iterat
         try:
             cutout = read_one(paths, **overrides)
         except ValueError as error:
-            yield Unreadable(paths[0], str(error))
+            yield Unreadable(str(paths[0]), str(error))
             continue
         if cutout.object_id in taken:
             yield Unreadable(
-                paths[0],
+                str(paths[0]),
                 f"{paths[0]}: found a second galaxy of the id {cutout.object_id} after {taken[cutout.object_id]}; "
                 f"wanted one id a galaxy: rename one of the files",
             )
@@ -105,6 +107,10 @@ def _read_file(path: Path, **given: Any) -> Cutout:
     if kind_of(path) == "picture":
         return read_picture(path, **given)
     with opened_fits(path) as hdus:
+        if hdus[0].header.get("FLAXGAL") == "revision":
+            raise ValueError(
+                f"{path.name}: found a mask of a label store; wanted the image that it was drawn on: name the store"
+            )
         if fits_format.is_flaxgal(hdus):
             cutout = fits_format.read(hdus, path.name, given)
             check_light(path.name, cutout.flux)
@@ -137,6 +143,9 @@ def _common_name(paths: Sequence[Path], first: Cutout) -> str:
 def _walk(folder: Path) -> Iterator[list[Path]]:
     """The image files of each folder at and below `folder`."""
     for here, below, files in os.walk(folder):
+        if STORE_FILE in files:
+            below.clear()
+            continue
         below[:] = sorted(name for name in below if not name.startswith(".") and name.lower() != "masks")
         images = [name for name in sorted(files) if IMAGE_ENDINGS.search(name) and not NOT_CUTOUTS.search(name)]
         if images:

@@ -1,11 +1,14 @@
 import shutil
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
 from astropy.io import fits
 from PIL import Image
 
+from flaxgal.labels.revisions import Revision
+from flaxgal.labels.store import Store
 from flaxgal.survey.cutout import Cutout, Unreadable, find_cutouts, read_cutout, read_cutouts
 
 
@@ -90,7 +93,7 @@ def test_a_bad_file_is_reported_and_the_rest_go_on(image_file, tmp_path):
     (tmp_path / "b.fits").write_text("this is no image")
     image_file("c.fits")
     read = list(read_cutouts([tmp_path, tmp_path / "gone.fits"]))
-    assert [one.path.name if isinstance(one, Unreadable) else one.object_id for one in read] == [
+    assert [Path(one.name).name if isinstance(one, Unreadable) else one.object_id for one in read] == [
         "gone.fits",
         "a",
         "b.fits",
@@ -114,6 +117,40 @@ def test_a_folder_without_images_says_so(tmp_path):
     (only,) = read_cutouts(tmp_path)
     assert isinstance(only, Unreadable)
     assert "found a folder without any FITS file or picture" in only.reason
+
+
+@pytest.fixture
+def labelled(tmp_path) -> Store:
+    """A label store of one galaxy with one mask."""
+    store = Store.create(tmp_path / "labels")
+    cutout = Cutout(object_id="kept", flux=np.ones((1, 4, 5), np.float32), bands=("r",), unit="nJy")
+    store.add(cutout)
+    mask = np.ones((4, 5), np.uint8)
+    store.commit(Revision(object_id="kept", annotator="anna", origin="drawn", cutout_sha256=cutout.sha256, mask=mask))
+    return store
+
+
+def test_a_walk_passes_over_label_stores(labelled, image_file, tmp_path):
+    image_file("a.fits")
+    assert found_names(tmp_path) == [["a.fits"]]
+    (only,) = read_cutouts(labelled.path)
+    assert isinstance(only, Unreadable)
+    assert "found a label store; wanted images" in only.reason
+    (kept,) = read_cutouts(labelled.path / "galaxies")
+    assert isinstance(kept, Cutout)
+
+
+def test_a_mask_of_a_label_store_is_no_galaxy(labelled):
+    (path,) = (labelled.path / "revisions").rglob("*.fits.gz")
+    with pytest.raises(ValueError, match="found a mask of a label store; wanted the image that it was drawn on"):
+        read_cutout(path)
+
+
+def test_files_come_before_folders(image_file, tmp_path):
+    (tmp_path / "folder").mkdir()
+    in_folder = image_file("folder/a.fits")
+    alone = image_file("b.fits")
+    assert find_cutouts([tmp_path / "folder", alone]) == [(alone,), (in_folder,)]
 
 
 def test_an_empty_list_of_files_is_refused():
