@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -13,20 +14,44 @@ __all__ = ["cutouts_from"]
 
 
 def cutouts_from(inputs: Sequence[Path], *, pixel_scale_arcsec: float | None = None) -> Iterator[Cutout | Unreadable]:
-    """Every galaxy of `inputs`, one at a time, in the order given; what cannot be read comes as `Unreadable`.
+    """Every galaxy of `inputs`, one at a time; what cannot be read comes as `Unreadable`.
 
-    A snapshot's galaxies come as pictures: that is what it holds.
+    Label stores and snapshots come first, then files that are named themselves, then folders of files, each in the
+    order given. An id comes once: a second galaxy of it, in whatever input, is `Unreadable`, as outputs are named by
+    id. A snapshot's galaxies come as pictures: that is what it holds.
+
+    Raises
+    ------
+    ValueError
+        If a label store or a snapshot cannot be opened at all.
     """
+    taken: dict[str, str] = {}
+    for source, item in _from_all(inputs, pixel_scale_arcsec):
+        if isinstance(item, Cutout) and item.object_id in taken:
+            yield Unreadable(
+                item.object_id,
+                f"{item.object_id}: found this id in {source}, and before in {taken[item.object_id]}; wanted one id a "
+                f"galaxy: leave one of the two out, or give them different ids",
+            )
+            continue
+        if isinstance(item, Cutout):
+            taken[item.object_id] = source
+        yield item
+
+
+def _from_all(inputs: Sequence[Path], pixel_scale_arcsec: float | None) -> Iterator[tuple[str, Cutout | Unreadable]]:
+    """Every galaxy, with words for where it is from."""
     files = []
     for path in map(Path, inputs):
         if _is_store(path):
-            yield from _from_store(path)
+            yield from ((str(path), item) for item in _from_store(path))
         elif _is_snapshot(path):
-            yield from _from_snapshot(path)
+            yield from ((str(path), item) for item in _from_snapshot(path))
         else:
             files.append(path)
     if files:
-        yield from read_cutouts(files, pixel_scale_arcsec=pixel_scale_arcsec)
+        named = str(files[0]) if len(files) == 1 else "the files and folders"
+        yield from ((named, item) for item in read_cutouts(files, pixel_scale_arcsec=pixel_scale_arcsec))
 
 
 def _is_store(path: Path) -> bool:
@@ -36,7 +61,8 @@ def _is_store(path: Path) -> bool:
 
 
 def _is_snapshot(path: Path) -> bool:
-    return (path / "dataset_info.json").exists()
+    """Whether a folder is a snapshot, or holds the versions of one."""
+    return (path / "dataset_info.json").exists() or any(path.glob("[0-9]*.[0-9]*.[0-9]*/dataset_info.json"))
 
 
 def _from_store(path: Path) -> Iterator[Cutout | Unreadable]:
@@ -47,7 +73,7 @@ def _from_store(path: Path) -> Iterator[Cutout | Unreadable]:
         try:
             yield store.cutout(object_id)
         except ValueError as error:
-            yield Unreadable(path, str(error))
+            yield Unreadable(object_id, f"{object_id} in {path}: {error}")
 
 
 def _from_snapshot(path: Path) -> Iterator[Cutout]:
@@ -60,4 +86,11 @@ def _from_snapshot(path: Path) -> Iterator[Cutout]:
             bands=example.bands,
             unit="picture",
             survey=example.survey,
+            ra_deg=_known(example.ra_deg),
+            dec_deg=_known(example.dec_deg),
+            first_row="top",  # a snapshot does not keep the order of rows
         )
+
+
+def _known(degrees: float) -> float | None:
+    return None if math.isnan(degrees) else degrees
