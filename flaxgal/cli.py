@@ -139,18 +139,20 @@ def store_add(store: StoreFolder, inputs: Inputs, *, survey: str = "", pixel_sca
     from flaxgal.survey.cutout import Unreadable, read_cutouts
 
     labels = Store.open_or_create(store)
-    added, left_out = 0, []
+    added, known, left_out = 0, 0, []
     overrides: dict[str, Any] = {"survey": survey or None, "pixel_scale_arcsec": pixel_scale_arcsec}
     for item in track(read_cutouts(inputs, **overrides), "galaxies added"):
         if isinstance(item, Unreadable):
             left_out.append(item.reason)
             continue
+        there = item.object_id in labels.galaxies()
         try:
             labels.add(item)
-            added += 1
         except ValueError as error:
             left_out.append(str(error))
-    return _closing(f"{added} galaxies added to {store}", added, left_out)
+            continue
+        added, known = added + (not there), known + there
+    return _closing(f"{added} galaxies added to {store}{_already(known)}", added + known, left_out)
 
 
 def store_import(
@@ -194,8 +196,7 @@ def store_import(
             new += 1
         else:
             known += 1
-    already = f", {known} there already" if known else ""
-    return _closing(f"{new} pairs imported into {store}{already}", new + known, left_out)
+    return _closing(f"{new} pairs imported into {store}{_already(known)}", new + known, left_out)
 
 
 def store_status(store: StoreFolder) -> int:
@@ -208,8 +209,11 @@ def store_status(store: StoreFolder) -> int:
     """
     from flaxgal.labels.store import Store
 
-    for name, count in Store.open(store).status().items():
+    status = Store.open(store).status()
+    for name, count in status.items():
         print(f"{name:>24s}  {count}")
+    for sentence in status.damaged:
+        _say(f"damaged: {sentence}")
     return 0
 
 
@@ -239,7 +243,8 @@ def build(
     from flaxgal.labels.store import Store
     from flaxgal.survey.cutout import Unreadable
 
-    labels, left_out = Store.open(store), []
+    labels = Store.open(store)
+    left_out = list(labels.status().damaged)
 
     def examples() -> Iterator[Any]:
         found = examples_from_store(labels, bands=bands, classes=classes, image_size=image_size)
@@ -248,15 +253,20 @@ def build(
                 left_out.append(item.reason)
             yield item
 
-    snapshot = build_snapshot(
-        examples(),
-        out,
-        bands=bands,
-        classes=classes,
-        image_size=image_size,
-        version=version,
-        provenance=store_provenance(labels),
-    )
+    try:
+        snapshot = build_snapshot(
+            examples(),
+            out,
+            bands=bands,
+            classes=classes,
+            image_size=image_size,
+            version=version,
+            provenance=store_provenance(labels),
+        )
+    except ValueError as error:
+        if not left_out:
+            raise
+        return _closing(f"no snapshot written: {error}", 0, left_out)
     return _closing(str(snapshot), 1, left_out)
 
 
@@ -313,8 +323,7 @@ def predict(run: RunFolder, inputs: Inputs, *, out: Path, config: Annotated[Pred
             kept += 1
         else:
             done += 1
-    already = f", {kept} there already" if kept else ""
-    return _closing(f"{done} galaxies segmented{already}: {out}", done + kept, left_out)
+    return _closing(f"{done} galaxies segmented{_already(kept)}: {out}", done + kept, left_out)
 
 
 def measure(inputs: Inputs, *, masks: Path, out: Path = Path("arms")) -> int:
@@ -425,6 +434,10 @@ def _closing(summary: str, worked: int, left_out: Sequence[str]) -> int:
     if left_out:
         _say(f"{len(left_out)} left out")
     return 0 if worked else 1
+
+
+def _already(known: int) -> str:
+    return f", {known} there already" if known else ""
 
 
 def _say(sentence: str) -> None:

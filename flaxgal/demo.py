@@ -10,7 +10,7 @@ import shutil
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from astropy.table import Table, join
@@ -29,9 +29,6 @@ from flaxgal.survey.cutout import Cutout, read_cutout, read_cutouts
 from flaxgal.survey.display import lupton_rgb
 from flaxgal.survey.prediction import Prediction, prediction_path, read_prediction
 from flaxgal.train import train
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 __all__ = ["DemoResult", "Track", "run_demo"]
 
@@ -190,7 +187,7 @@ def _draw(out: Path, spirals: Table, truth: dict[str, Bool[np.ndarray, "y x"]]) 
     return saved | {"table": out / "arms.ecsv", "arm maps": out / "maps", "run": out / "run"}
 
 
-def _arms_figure(out: Path, galaxies: Table, truth: dict[str, Bool[np.ndarray, "y x"]]) -> Figure:
+def _arms_figure(out: Path, galaxies: Table, truth: dict[str, Bool[np.ndarray, "y x"]]) -> Any:
     """Galaxies in colour, with the arms that were found and the true ones outlined."""
     cutouts, maps = _shown(out, galaxies)
     return arms_found(
@@ -202,7 +199,7 @@ def _arms_figure(out: Path, galaxies: Table, truth: dict[str, Bool[np.ndarray, "
     )
 
 
-def _panels_figure(out: Path, galaxies: Table, truth: dict[str, Bool[np.ndarray, "y x"]]) -> Figure:
+def _panels_figure(out: Path, galaxies: Table, truth: dict[str, Bool[np.ndarray, "y x"]]) -> Any:
     """Image, truth and probability of some galaxies, one below the other."""
     cutouts, maps = _shown(out, galaxies)
     ratios = zip(galaxies[f"flux_ratio_{BAND}"], galaxies[f"true_flux_ratio_{BAND}"], strict=True)

@@ -11,11 +11,11 @@ __all__ = ["bars", "silent", "standing", "track"]
 
 
 def standing(progress: Any) -> str:
-    """Loss, validation Dice and speed, as far as they are known."""
+    """Training loss, validation Dice and speed, as far as they are known."""
     known = {
         "loss": (progress.loss, ".3f"),
-        "validation Dice": (progress.validation_dice, ".3f"),
-        "images a second": (progress.images_per_second, ".0f"),
+        "Dice": (progress.validation_dice, ".3f"),
+        "images/s": (progress.images_per_second, ".0f"),
     }
     return "  ".join(f"{name} {value:{form}}" for name, (value, form) in known.items() if value is not None)
 
@@ -33,7 +33,7 @@ def bars() -> Iterator[Any]:
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    columns = (TextColumn("{task.description}"), BarColumn(20), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, TextColumn("{task.fields[note]}"), console=Console(stderr=True)) as bars:
         known: dict[str, Any] = {}
 
