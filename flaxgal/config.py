@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 import typing
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeVar
@@ -27,6 +28,16 @@ __all__ = [
 ]
 
 Config = TypeVar("Config")
+
+
+def _require(fits: bool, name: str, found: Any, wanted: str) -> None:
+    """Raise a ValueError about the field `name` unless it `fits`."""
+    if not fits:
+        raise ValueError(f"{name} is {found}: give {wanted}")
+
+
+def _are_shares(values: tuple[float, ...], *, within: float = 1e-6) -> bool:
+    return all(value >= 0 for value in values) and abs(sum(values) - 1) <= within
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,6 +84,29 @@ class MockConfig:
     mask_pixels: int = 24
     """An arm mask with fewer pixels than this is empty: nobody would draw it."""
 
+    def __post_init__(self) -> None:
+        _require(self.image_size >= 1, "mock image_size", self.image_size, "1 pixel or more")
+        for name in ("pixel_scale_arcsec", "mask_width"):
+            _require(0 < getattr(self, name) < math.inf, f"mock {name}", getattr(self, name), "a number above 0")
+        for name in ("max_offset_pixels", "mask_contrast", "mask_signal_to_noise", "mask_pixels"):
+            _require(0 <= getattr(self, name) < math.inf, f"mock {name}", getattr(self, name), "0 or more")
+        for name in ("effective_radius_pixels", "signal_to_noise", "seeing_fwhm_arcsec", "arm_contrast"):
+            low, high = getattr(self, name)
+            _require(0 < low <= high < math.inf, f"mock {name}", (low, high), "(low, high) with 0 < low <= high")
+        for name, least, most in (("moffat_beta", 1.0, math.inf), ("pitch_angle_deg", 0.0, 90.0)):
+            low, high = getattr(self, name)
+            wanted = f"(low, high) with {least} < low <= high < {most}"
+            _require(least < low <= high < most, f"mock {name}", (low, high), wanted)
+        low, high = self.flocculence
+        _require(0 <= low <= high <= 1, "mock flocculence", (low, high), "(low, high) with 0 <= low <= high <= 1")
+        inclination = self.max_inclination_deg
+        _require(0 <= inclination <= 90, "mock max_inclination_deg", inclination, "degrees from 0 to 90")
+        for name in ("bar_fraction", "neighbour_rate"):
+            _require(0 <= getattr(self, name) <= 1, f"mock {name}", getattr(self, name), "a share from 0 to 1")
+        for name in ("class_fractions", "arm_count_fractions"):
+            shares = getattr(self, name)
+            _require(_are_shares(shares, within=1e-3), f"mock {name}", shares, "shares of 0 or more that sum to 1")
+
 
 @dataclass(frozen=True, kw_only=True)
 class UNetConfig:
@@ -99,12 +133,25 @@ class UNetConfig:
     """Arithmetic of the convolutions; weights, normalisation and logits stay float32."""
 
     def __post_init__(self) -> None:
+        _require(self.image_size >= 1, "image_size", self.image_size, "1 pixel or more")
+        _require(len(self.bands) > 0, "bands", self.bands, "at least one band, or grey")
+        _require(
+            set(self.classes) in ({"arm"}, {"arm", "bar"}) and len(set(self.classes)) == len(self.classes),
+            "classes",
+            self.classes,
+            "arm, or arm and bar",
+        )
+        _require(
+            len(self.widths) > 0 and min(self.widths) >= 1, "widths", self.widths, "1 channel or more for each level"
+        )
         for name, values in (("blocks", self.blocks), ("dropout", self.dropout)):
             if len(values) not in (1, len(self.widths)):
                 raise ValueError(
                     f"{name} has {len(values)} values for the {len(self.widths)} levels of widths {self.widths}: "
                     f"give one a level, or one for all"
                 )
+        _require(min(self.blocks) >= 0, "blocks", self.blocks, "0 or more for each level")
+        _require(all(0 <= rate < 1 for rate in self.dropout), "dropout", self.dropout, "rates from 0 to below 1")
         if self.block == "plain" and set(self.blocks) != {1}:
             raise ValueError(f"a plain U-Net has one block a level, blocks is {self.blocks}: give blocks 1")
         if self.image_size % self.size_multiple:
@@ -112,8 +159,8 @@ class UNetConfig:
                 f"pictures of {self.image_size} pixels cannot be halved {len(self.widths) - 1} times: "
                 f"give an image_size that is a multiple of {self.size_multiple}, or fewer widths"
             )
-        if not 0.0 < self.initial_probability < 1.0:
-            raise ValueError(f"initial_probability is {self.initial_probability}: give a number between 0 and 1")
+        probability = self.initial_probability
+        _require(0 < probability < 1, "initial_probability", probability, "a number between 0 and 1")
 
     @property
     def size_multiple(self) -> int:
@@ -167,11 +214,9 @@ class AugmentConfig:
     def __post_init__(self) -> None:
         for name in ("zoom", "brightness", "gamma"):
             low, high = getattr(self, name)
-            if not 0 < low <= high:
-                raise ValueError(f"augment.{name} is ({low}, {high}): give (low, high) with 0 < low <= high")
+            _require(0 < low <= high, f"augment.{name}", (low, high), "(low, high) with 0 < low <= high")
         for name in ("shift", "sky", "noise", "blur_pixels"):
-            if not getattr(self, name) >= 0:
-                raise ValueError(f"augment.{name} is {getattr(self, name)}: give 0 (off) or more")
+            _require(getattr(self, name) >= 0, f"augment.{name}", getattr(self, name), "0 (off) or more")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -186,6 +231,12 @@ class LossConfig:
     """Focal loss (Lin et al. 2017)."""
     focal_gamma: float = 2.0
 
+    def __post_init__(self) -> None:
+        for name in ("bce", "dice", "focal", "focal_gamma"):
+            _require(0 <= getattr(self, name) < math.inf, f"loss.{name}", getattr(self, name), "0 or more")
+        if self.bce + self.dice + self.focal == 0:
+            raise ValueError("loss.bce, loss.dice and loss.focal are all 0, which teaches nothing: give one a weight")
+
 
 @dataclass(frozen=True, kw_only=True)
 class OptimizerConfig:
@@ -197,6 +248,14 @@ class OptimizerConfig:
     clip_norm: float = 1.0
     average_decay: float = 0.99
     """Decay per step of the moving average of weights that is evaluated and saved; 0 turns it off."""
+
+    def __post_init__(self) -> None:
+        for name in ("learning_rate", "clip_norm"):
+            _require(getattr(self, name) > 0, f"optimizer.{name}", getattr(self, name), "a number above 0")
+        for name in ("warmup_steps", "weight_decay"):
+            _require(getattr(self, name) >= 0, f"optimizer.{name}", getattr(self, name), "0 (off) or more")
+        decay = self.average_decay
+        _require(0 <= decay < 1, "optimizer.average_decay", decay, "a number from 0 (off) to below 1")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -211,6 +270,17 @@ class DataConfig:
     resident_gigabytes: float = 2.0
     """Data sets up to this size live on the device; larger ones stream."""
 
+    def __post_init__(self) -> None:
+        _require(self.batch_size >= 1, "data.batch_size", self.batch_size, "1 galaxy or more")
+        _require(self.resident_gigabytes >= 0, "data.resident_gigabytes", self.resident_gigabytes, "0 or more")
+        if not self.shares:
+            return
+        _require(_are_shares(self.shares), "data.shares", self.shares, "shares of 0 or more that sum to 1")
+        if self.snapshots and len(self.shares) != len(self.snapshots):  # an experiment may leave the snapshots open
+            raise ValueError(
+                f"data.shares has {len(self.shares)} numbers for {len(self.snapshots)} snapshots: give one a snapshot"
+            )
+
 
 @dataclass(frozen=True, kw_only=True)
 class PredictConfig:
@@ -224,6 +294,12 @@ class PredictConfig:
     """Run over the input's own pixels instead of a frame of the training size."""
     batch_size: int = 64
 
+    def __post_init__(self) -> None:
+        if self.threshold is not None:
+            _require(0 < self.threshold < 1, "threshold", self.threshold, "a probability between 0 and 1")
+        _require(self.orientations in (1, 2, 4, 8), "orientations", self.orientations, "1, 2, 4 or 8")
+        _require(self.batch_size >= 1, "batch_size", self.batch_size, "1 galaxy or more")
+
 
 @dataclass(frozen=True, kw_only=True)
 class TrainConfig:
@@ -235,6 +311,8 @@ class TrainConfig:
     start_from: str = ""
     """Run folder whose averaged weights training begins with; empty: random weights."""
     steps: int = 600
+    """The learning rate falls to 0 over all of them. A finished run that is resumed with more steps goes on in the
+    middle of the longer fall: its rate jumps up from 0."""
     evaluate_every: int = 100
     """Steps between looks at the validation split."""
     patience: int = 0
@@ -248,6 +326,13 @@ class TrainConfig:
     augment: AugmentConfig = field(default_factory=AugmentConfig)
     loss: LossConfig = field(default_factory=LossConfig)
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
+
+    def __post_init__(self) -> None:
+        for name in ("steps", "evaluate_every"):
+            _require(getattr(self, name) >= 1, name, getattr(self, name), "1 or more")
+        for name in ("patience", "steps_per_dispatch"):
+            _require(getattr(self, name) >= 0, name, getattr(self, name), "0 or more")
+        _require(0 < self.threshold < 1, "threshold", self.threshold, "a probability between 0 and 1")
 
 
 def to_json(config: Any) -> str:
