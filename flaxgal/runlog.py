@@ -37,6 +37,7 @@ __all__ = [
     "Progress",
     "append_record",
     "check_run",
+    "check_same_data",
     "environment",
     "forget_after",
     "open_run",
@@ -63,16 +64,17 @@ def open_run(
     ------
     ValueError
         If the folder holds a run and `resume` is not asked for; if it holds anything else; if it was made with
-        choices that a resumed run cannot change.
+        choices that a resumed run cannot change, or on other data.
     """
     check_run(folder, config, resume=resume)
+    check_same_data(folder, config, snapshots)
     folder.mkdir(parents=True, exist_ok=True)
     _write(folder / ENVIRONMENT, json.dumps([*_starts(folder), environment(snapshots)], indent=2) + "\n")
     _write(folder / CONFIG, to_json(config))
 
 
 def check_run(folder: Path, config: TrainConfig, *, resume: bool) -> None:
-    """Raise the ValueError that `open_run` would, and leave everything as it is."""
+    """Raise the ValueError that `open_run` would, but for the data, and leave everything as it is."""
     if (folder / CONFIG).exists():
         if not resume:
             raise ValueError(
@@ -81,6 +83,22 @@ def check_run(folder: Path, config: TrainConfig, *, resume: bool) -> None:
         _check_same_choices(folder, config)
     elif folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise ValueError(f"{folder} exists and is not a run folder (no {CONFIG}): choose another name by --run")
+
+
+def check_same_data(folder: Path, config: TrainConfig, snapshots: Sequence[Mapping[str, Any]]) -> None:
+    """Raise a ValueError if a run that was stopped would go on with other snapshots than it was last started with.
+
+    The paths in its config may be the same: in a folder of versions, the newest is opened.
+    """
+    for path, before, now in zip(config.data.snapshots, _last_snapshots(folder), snapshots, strict=False):
+        if all(before.get(name) == now[name] for name in ("name", "version", "sizes")):
+            continue
+        kept = Path(path) / str(before.get("version"))
+        what = f"--data.snapshots with {kept} in place of {path}" if kept.is_dir() else "the folder of that version"
+        raise ValueError(
+            f"{folder} was trained on {_named(before)}, and {path} is now {_named(now)}: "
+            f"give {what}, or choose another name for a new run"
+        )
 
 
 def read_config(folder: Path) -> TrainConfig:
@@ -268,6 +286,8 @@ class Journal:
 def _check_same_choices(folder: Path, config: TrainConfig) -> None:
     before, now = (_flat(dataclasses.asdict(each)) for each in (read_config(folder), config))
     changed = [name for name in now if now[name] != before.get(name) and name not in MAY_CHANGE]
+    if "data.snapshots" in changed and _same_folders(folder, before["data.snapshots"], now["data.snapshots"]):
+        changed.remove("data.snapshots")
     if changed:
         name = changed[0]
         raise ValueError(
@@ -275,6 +295,21 @@ def _check_same_choices(folder: Path, config: TrainConfig) -> None:
             + (f" (and {len(changed) - 1} other choices differ: {', '.join(changed[1:])})" if changed[1:] else "")
             + ": resume it with the choices in its config.json, or choose another name for a new run"
         )
+
+
+def _same_folders(folder: Path, before: Sequence[str], now: Sequence[str]) -> bool:
+    """Whether each path is the one of before, or in that folder of versions the version that the run was trained on."""
+    versions = [str(snapshot.get("version")) for snapshot in _last_snapshots(folder)]
+    return len(before) == len(now) == len(versions) and all(
+        Path(new).resolve() in (Path(old).resolve(), Path(old, version).resolve())
+        for old, new, version in zip(before, now, versions, strict=True)
+    )
+
+
+def _named(snapshot: Mapping[str, Any]) -> str:
+    """A snapshot in words: arms 1.0.0 (30 train, 4 validation)."""
+    sizes = ", ".join(f"{number} {split}" for split, number in snapshot.get("sizes", {}).items())
+    return f"{snapshot.get('name')} {snapshot.get('version')} ({sizes})"
 
 
 def _flat(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
@@ -288,6 +323,12 @@ def _flat(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 def _starts(folder: Path) -> list[dict[str, Any]]:
     path = folder / ENVIRONMENT
     return json.loads(path.read_text()) if path.exists() else []
+
+
+def _last_snapshots(folder: Path) -> list[dict[str, Any]]:
+    """What the run saw when it was last started; empty for a new one."""
+    starts = _starts(folder)
+    return starts[-1].get("snapshots", []) if starts else []
 
 
 def _write(path: Path, text: str) -> None:

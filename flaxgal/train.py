@@ -215,6 +215,9 @@ def train(config: TrainConfig, run_folder: Path | str, *, resume: bool = False) 
     Leaves in the run folder what `flaxgal.runlog` lists. Where it looks (each `evaluate_every` steps and at the end)
     the averaged weights are scored on the validation split of all snapshots, and checkpoints are saved.
 
+    Runs on all devices of one host. The learning rate is planned over `config.steps`: a finished run that is resumed
+    with more steps jumps from rate 0 back to the middle of the longer cosine.
+
     Parameters
     ----------
     run_folder
@@ -223,17 +226,20 @@ def train(config: TrainConfig, run_folder: Path | str, *, resume: bool = False) 
     Raises
     ------
     ValueError
-        If the run folder holds a run, data and config do not fit, or the loss stops being a number.
+        If the run folder holds a run, or on resuming one of other choices or data; if data and config do not fit, or
+        the loss stops being a number.
     """
     folder, mesh = Path(run_folder), device_mesh(config.data.batch_size)
     runlog.check_run(folder, config, resume=resume)  # before anything that takes time
     snapshots = open_snapshots(config)
+    seen = [_about(snapshot) for snapshot in snapshots]
+    runlog.check_same_data(folder, config, seen)
     feed, validation = training_feed(config, snapshots, mesh), read_validation(config, snapshots)
     if config.patience and validation is None:
         raise ValueError("patience needs validation galaxies, and the snapshots have none: set it to 0")
     resumes = bool(checkpoint.steps_saved(folder, "last"))
     state = restored_state(config, folder, mesh) if resumes else new_state(config, mesh)
-    runlog.open_run(folder, config, resume=resume, snapshots=[_about(snapshot) for snapshot in snapshots])
+    runlog.open_run(folder, config, resume=resume, snapshots=seen)
     journal = _journal_from(folder, config, state)
     yield journal.progress()  # before the first step, which compiles
 
@@ -273,8 +279,6 @@ def score(model: UNet, galaxies: Examples | None, config: TrainConfig, mesh: Mes
 
 def arm_class(classes: Sequence[str]) -> int:
     """Which output map is the arms: what is scored and what decides about best and last."""
-    if "arm" not in classes:
-        raise ValueError(f"classes are {', '.join(classes)}, and none is arm: a run is judged by it, add it to classes")
     return list(classes).index("arm")
 
 

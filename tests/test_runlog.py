@@ -2,13 +2,14 @@
 
 import dataclasses
 import json
+import re
 import socket
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from flaxgal.config import OptimizerConfig, TrainConfig, to_json
+from flaxgal.config import DataConfig, OptimizerConfig, TrainConfig, to_json
 from flaxgal.runlog import (
     Journal,
     append_record,
@@ -58,6 +59,37 @@ def test_resuming_may_lengthen_a_run_but_not_change_what_it_is(tmp_path):
     other = dataclasses.replace(CONFIG, seed=1, optimizer=OptimizerConfig(learning_rate=0.5))
     with pytest.raises(ValueError, match=r"trained with seed 0, not 1 \(and 1 other .*optimizer.learning_rate"):
         open_run(tmp_path / "run", other, resume=True)
+
+
+def seen(version="1.0.0", **sizes):
+    return [{"name": "arms", "version": version, "sizes": sizes or {"train": 30, "validation": 4}}]
+
+
+def test_resuming_on_a_newer_version_in_the_same_folder_is_refused_until_the_old_one_is_named(tmp_path):
+    run, versions = tmp_path / "run", tmp_path / "arms"
+    (versions / "1.0.0").mkdir(parents=True)
+    config = dataclasses.replace(CONFIG, data=DataConfig(snapshots=(str(versions),)))
+    open_run(run, config, snapshots=seen())
+    open_run(run, config, resume=True, snapshots=seen())
+    sentence = (
+        f"{run} was trained on arms 1.0.0 (30 train, 4 validation), and {versions} is now arms 1.0.1 (40 train): "
+        f"give --data.snapshots with {versions / '1.0.0'} in place of {versions}, or choose another name for a new run"
+    )
+    with pytest.raises(ValueError, match=re.escape(sentence)):
+        open_run(run, config, resume=True, snapshots=seen("1.0.1", train=40))
+    named = dataclasses.replace(CONFIG, data=DataConfig(snapshots=(str(versions / "1.0.0"),)))
+    open_run(run, named, resume=True, snapshots=seen())
+    assert read_config(run) == named
+    other = dataclasses.replace(CONFIG, data=DataConfig(snapshots=(str(versions / "1.0.1"),)))
+    with pytest.raises(ValueError, match=r"was trained with data\.snapshots"):
+        open_run(run, other, resume=True, snapshots=seen("1.0.1"))
+
+
+def test_resuming_on_a_version_that_was_built_again_is_refused(tmp_path):
+    config = dataclasses.replace(CONFIG, data=DataConfig(snapshots=("arms/1.0.0",)))
+    open_run(tmp_path / "run", config, snapshots=seen())
+    with pytest.raises(ValueError, match=r"is now arms 1\.0\.0 \(31 train\): give the folder of that version"):
+        open_run(tmp_path / "run", config, resume=True, snapshots=seen(train=31))
 
 
 def test_a_config_of_another_version_is_named(tmp_path):

@@ -122,6 +122,20 @@ def test_resuming_with_other_choices_names_them(config, straight):
         next(train(dataclasses.replace(config, seed=5), straight, resume=True))
 
 
+def test_resuming_goes_on_with_the_version_it_began_with_or_not_at_all(tmp_path):
+    versions = toy_snapshot(tmp_path).parent
+    config, run = toy_config(versions), tmp_path / "run"
+    for progress in train(config, run):
+        if progress.looked:
+            break
+    toy_snapshot(tmp_path, 50)
+    with pytest.raises(ValueError, match=r"trained on toy 1\.0\.0 .* is now toy 1\.0\.1 .*give --data\.snapshots"):
+        next(train(config, run, resume=True))
+    assert len(json.loads((run / "environment.json").read_text())) == 1
+    *_, last = train(toy_config(versions / "1.0.0"), run, resume=True)
+    assert last.step == 4
+
+
 def mesh_of(number):
     return jax.make_mesh((number,), ("data",), axis_types=(AxisType.Auto,), devices=jax.devices()[:number])
 

@@ -49,8 +49,7 @@ class Feed:
 
     config: TrainConfig
     mesh: Mesh
-    sizes: tuple[int, ...]
-    """Training galaxies in each snapshot."""
+    snapshots: tuple[Snapshot, ...]
     resident: Pixels | None
     """All of them on every device; None when they stream."""
 
@@ -69,13 +68,13 @@ class Feed:
         """Which resident galaxies make up each batch, (step, n)."""
         data, seed = self.config.data, self.config.seed
         return index_batches(
-            self.sizes, data.batch_size, shares=data.shares, seed=seed, first_step=first_step, steps=steps
+            _sizes(self.snapshots), data.batch_size, shares=data.shares, seed=seed, first_step=first_step, steps=steps
         )
 
     def _streamed(self, first_step: int) -> Iterator[Pixels]:
         data, model = self.config.data, self.config.model
         batches = stream_batches(
-            data.snapshots,
+            [snapshot.folder for snapshot in self.snapshots],  # not by the config's paths: a newer version may be there
             "train",
             data.batch_size,
             seed=self.config.seed,
@@ -97,12 +96,11 @@ def training_feed(config: TrainConfig, snapshots: Sequence[Snapshot], mesh: Mesh
     ValueError
         If a snapshot has no training galaxies, or other bands, classes or size than the network.
     """
-    sizes = tuple(snapshot.sizes.get("train", 0) for snapshot in snapshots)
     resident = None
-    if sum(sizes) * _bytes_a_galaxy(config) <= config.data.resident_gigabytes * 1e9:
+    if sum(_sizes(snapshots)) * _bytes_a_galaxy(config) <= config.data.resident_gigabytes * 1e9:
         pixels = pixels_of(_read(config, snapshots, "train"))
         resident = jax.device_put(pixels, NamedSharding(mesh, PartitionSpec()))
-    return Feed(config=config, mesh=mesh, sizes=sizes, resident=resident)
+    return Feed(config=config, mesh=mesh, snapshots=tuple(snapshots), resident=resident)
 
 
 def read_validation(config: TrainConfig, snapshots: Sequence[Snapshot]) -> Examples | None:
@@ -117,13 +115,11 @@ def open_snapshots(config: TrainConfig) -> tuple[Snapshot, ...]:
     Raises
     ------
     ValueError
-        If it names none, one is not there, or the shares are not one a snapshot.
+        If it names none, or one is not there.
     """
-    folders, shares = config.data.snapshots, config.data.shares
+    folders = config.data.snapshots
     if not folders:
         raise ValueError("no data to train on: give snapshots by --data.snapshots (flaxgal build or mock makes them)")
-    if shares and len(shares) != len(folders):
-        raise ValueError(f"data.shares has {len(shares)} numbers for {len(folders)} snapshots: give one a snapshot")
     return tuple(open_snapshot(folder) for folder in folders)
 
 
@@ -165,6 +161,11 @@ def _read(config: TrainConfig, snapshots: Sequence[Snapshot], split: str) -> Exa
             for snapshot in snapshots
         ]
     )
+
+
+def _sizes(snapshots: Sequence[Snapshot]) -> tuple[int, ...]:
+    """Training galaxies in each snapshot."""
+    return tuple(snapshot.sizes.get("train", 0) for snapshot in snapshots)
 
 
 def _bytes_a_galaxy(config: TrainConfig) -> int:
