@@ -145,5 +145,6 @@ def _light_in_frame(config: MockConfig, galaxy: Galaxy) -> Float[Array, "3 band 
     share = jnp.stack([near.share * colour(galaxy, near.age, band) for band in config.bands])
     around = reference * jnp.einsum("bn,nyx->byx", share, neighbour_spectra(near, size))
     seeing = psf_spectrum(size, fwhm=galaxy.fwhm, beta=galaxy.moffat_beta)
-    wide = jnp.fft.irfft2(jnp.concatenate([own, around[None]]) * seeing[None, None])
+    shape = light.galaxy.shape[-2:]  # said, as an odd number of columns cannot be told from the spectrum
+    wide = jnp.fft.irfft2(jnp.concatenate([own, around[None]]) * seeing[None, None], s=shape)
     return frame(wide, size)

@@ -4,8 +4,7 @@ Lengths are in pixels; angles in radians unless named `_deg`. Angles in the sky 
 (up); angles in the disc plane run from the disc's major axis, the same way round. Shares are fractions of light.
 """
 
-from dataclasses import dataclass, replace
-from functools import partial
+from dataclasses import dataclass
 from typing import Any
 
 import jax
@@ -14,7 +13,7 @@ from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from flaxgal.config import MockConfig
 
-__all__ = ["MAX_ARMS", "Arms", "Bar", "Bulge", "Disc", "Galaxy", "Neighbours", "draw_galaxy", "mirror"]
+__all__ = ["MAX_ARMS", "Arms", "Bar", "Bulge", "Disc", "Galaxy", "Neighbours", "draw_galaxy"]
 
 Scalar = Float[Any, "*n"]
 
@@ -342,18 +341,4 @@ def _draw_neighbours(lots: Lots, config: MockConfig) -> Neighbours:
         axis_ratio=lots.uniform(0.3, 1.0, shape),
         angle=lots.angle(shape),
         age=lots.uniform(-0.2, 1.2, shape),
-    )
-
-
-def mirror(galaxy: Galaxy) -> Galaxy:
-    """The galaxy seen in a mirror: x becomes −x, so that Z-wise arms become S-wise and nothing else changes."""
-    disc, bar, arms, neighbours = galaxy.disc, galaxy.bar, galaxy.arms, galaxy.neighbours
-    turn = partial(jnp.subtract, jnp.pi)
-    return replace(
-        galaxy,
-        disc=replace(disc, angle=-disc.angle, bend=-disc.bend, lopsided_angle=turn(disc.lopsided_angle)),
-        bar=replace(bar, angle=turn(bar.angle)),
-        arms=replace(arms, angle=turn(arms.angle), chirality=-arms.chirality),
-        neighbours=replace(neighbours, x=-neighbours.x, angle=-neighbours.angle),
-        offset_x=-galaxy.offset_x,
     )

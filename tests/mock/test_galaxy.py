@@ -12,7 +12,7 @@ from flaxgal.config import MockConfig, from_json, to_json
 from flaxgal.mock import galaxy as galaxy_module
 from flaxgal.mock.galaxy import render
 from flaxgal.mock.painting import paint
-from flaxgal.mock.population import mirror
+from flaxgal.mock.population import Galaxy, draw_galaxy
 
 CONFIG = MockConfig()
 
@@ -75,6 +75,18 @@ def test_arm_flux_is_the_galaxys_light_inside_the_mask(observe, galaxies):
     assert (np.asarray(mocks.arm_flux) <= np.asarray(mocks.total_flux)).all()
 
 
+@pytest.mark.parametrize("size", [64, 65])
+def test_a_smooth_galaxy_is_centred_and_symmetric_in_pictures_of_even_and_odd_size(size):
+    config = replace(CONFIG, image_size=size, bands=("r",), class_fractions=(1.0, 0.0, 0.0), neighbour_rate=0.0)
+    galaxy = replace(draw_galaxy(config, jax.random.key(1)), offset_x=jnp.asarray(0.0), offset_y=jnp.asarray(0.0))
+    light = np.asarray(galaxy_module._light_in_frame(config, galaxy))[0, 0]
+    assert light.shape == (size, size)
+    y, x = np.indices(light.shape) - (size - 1) / 2
+    assert (light * x).sum() / light.sum() == pytest.approx(0.0, abs=0.02)
+    assert (light * y).sum() / light.sum() == pytest.approx(0.0, abs=0.02)
+    np.testing.assert_allclose(light, light[::-1, ::-1], atol=0.01 * light.max())
+
+
 def test_neighbours_do_not_enter_the_truth(observe, galaxies):
     crowded = replace(galaxies, neighbours=replace(galaxies.neighbours, share=galaxies.neighbours.share + 0.3))
     alone, together = observe(galaxies), observe(crowded)
@@ -98,6 +110,20 @@ def test_arms_are_bluer_than_the_rest(observe, spirals):
     arm = np.asarray(mocks.arm_excess_flux)
     rest = np.asarray(mocks.total_flux) - arm
     assert (arm[:, 0] / arm[:, 2] > rest[:, 0] / rest[:, 2]).mean() > 0.9
+
+
+def mirror(galaxy: Galaxy) -> Galaxy:
+    """The galaxy seen in a mirror: x becomes −x, so that Z-wise arms become S-wise and nothing else changes."""
+    disc, bar, arms, neighbours = galaxy.disc, galaxy.bar, galaxy.arms, galaxy.neighbours
+    turn = partial(jnp.subtract, jnp.pi)
+    return replace(
+        galaxy,
+        disc=replace(disc, angle=-disc.angle, bend=-disc.bend, lopsided_angle=turn(disc.lopsided_angle)),
+        bar=replace(bar, angle=turn(bar.angle)),
+        arms=replace(arms, angle=turn(arms.angle), chirality=-arms.chirality),
+        neighbours=replace(neighbours, x=-neighbours.x, angle=-neighbours.angle),
+        offset_x=-galaxy.offset_x,
+    )
 
 
 def test_a_mirror_reverses_the_picture_and_the_chirality_and_nothing_else(observe, galaxies):
