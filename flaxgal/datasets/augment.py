@@ -34,7 +34,8 @@ def augment(
     image
         Pictures in 0..1, sky near 0.
     target
-        Class maps or the fraction of people who marked a pixel, 0..1; moved, never brightened.
+        Class maps or the fraction of people who marked a pixel, 0..1; moved, never brightened. A pixel's new target is
+        the mean over what counts of the pixels it comes from: beside the frame's edge, an arm does not fade to half.
     weight
         0 where a pixel does not count.
 
@@ -43,14 +44,21 @@ def augment(
     image, target, weight
         Of the same shapes. Pixels that come from outside the frame have image, target and weight 0.
     """
-    number, height, width, bands = image.shape
     geometry_key, picture_key = jax.random.split(key)
-    matrix, shift = draw_geometry(geometry_key, number, (height, width), config)
-    inside = jnp.ones_like(weight)
-    stack = jnp.concatenate([image, target, weight[..., None], inside[..., None]], axis=-1)
-    stack = resample(stack, matrix, shift)
-    image, target, weight, inside = stack[..., :bands], stack[..., bands:-2], stack[..., -2], stack[..., -1:]
+    inside = jnp.ones_like(weight)[..., None]
+    if _moves(config):
+        number, height, width, bands = image.shape
+        matrix, shift = draw_geometry(geometry_key, number, (height, width), config)
+        counted = weight[..., None]
+        stack = resample(jnp.concatenate([image, target * counted, counted, inside], axis=-1), matrix, shift)
+        image, target, counted, inside = jnp.split(stack, (bands, stack.shape[-1] - 2, stack.shape[-1] - 1), axis=-1)
+        target, weight = target / jnp.where(counted > 0, counted, 1.0), counted[..., 0]
     return _retouch(picture_key, image, inside, config), target, weight
+
+
+def _moves(config: AugmentConfig) -> bool:
+    """Whether any galaxy can end up in another place than it was."""
+    return config.rotate or config.flip or config.zoom != (1.0, 1.0) or config.shift > 0
 
 
 def draw_geometry(
