@@ -8,22 +8,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 from astropy.table import Table
-from jaxtyping import Array, Bool, Float, Float32
+from jaxtyping import Bool, Float32
 
 from flaxgal.checkpoint import Run, load_run
 from flaxgal.datasets.builders import open_snapshot
 from flaxgal.datasets.feed import padded_batches, pixels_of
 from flaxgal.datasets.loader import Examples, load_split
 from flaxgal.metrics import Confusion, bootstrap_interval, confusion, dice, iou, precision, recall
-from flaxgal.models.unet import UNet
+from flaxgal.models.unet import predict_batch
 from flaxgal.survey.atomic import replaced_when_whole
 from flaxgal.train import arm_class
 
-__all__ = ["SCORES", "Evaluation", "evaluate", "predict_batch", "score_galaxies", "summarise"]
+__all__ = ["SCORES", "Evaluation", "evaluate", "score_galaxies", "summarise"]
 
 SCORES = {"dice": dice, "iou": iou, "precision": precision, "recall": recall}
 
@@ -48,12 +47,6 @@ class Evaluation:
     """Of arm, at each of their pixels."""
     path: Path
     """The table on disk, evaluation/NAME-VERSION-SPLIT.ecsv in the run folder; the summary is the JSON file beside."""
-
-
-@jax.jit
-def predict_batch(model: UNet, image: Float[Array, "n y x band"]) -> Float[Array, "n y x class"]:
-    """Probability of each class at each pixel, for pictures in 0..1 whose sides the network can halve."""
-    return jax.nn.sigmoid(model(image))
 
 
 def evaluate(

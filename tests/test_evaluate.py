@@ -11,8 +11,8 @@ from toys import toy_config, toy_snapshot
 from flaxgal import runlog
 from flaxgal.checkpoint import load_run, save
 from flaxgal.datasets.loader import load_split
-from flaxgal.evaluate import evaluate, predict_arms, predict_batch, score_galaxies, summarise
-from flaxgal.models.unet import UNet
+from flaxgal.evaluate import evaluate, predict_arms, score_galaxies, summarise
+from flaxgal.models.unet import UNet, predict_batch
 
 
 @pytest.fixture(scope="module")

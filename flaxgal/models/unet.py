@@ -10,7 +10,7 @@ from jaxtyping import Array, Float
 from flaxgal.config import UNetConfig
 from flaxgal.models.blocks import Convolution, GroupNorm, PlainDown, PlainUp, ResidualDown, ResidualUp
 
-__all__ = ["UNet", "crop", "pad_to_multiple", "parameter_count"]
+__all__ = ["UNet", "pad_to_multiple", "parameter_count", "predict_batch"]
 
 
 class UNet(nnx.Module):
@@ -105,6 +105,12 @@ class UNet(nnx.Module):
             )
 
 
+@jax.jit
+def predict_batch(model: UNet, image: Float[Array, "n y x band"]) -> Float[Array, "n y x class"]:
+    """Probability of each class at each pixel, for pictures in 0..1 whose sides the network can halve."""
+    return jax.nn.sigmoid(model(image))
+
+
 class _Head(nnx.Module):
     """The last layer: features to logits, in float32, starting out at `config.initial_probability` everywhere."""
 
@@ -143,8 +149,3 @@ def pad_to_multiple(image: Float[Array, "n y x band"], multiple: int) -> Float[A
     """Pictures with sky (zeros) added after the last row and column until both sides are multiples of `multiple`."""
     _, y, x, _ = image.shape
     return jnp.pad(image, ((0, 0), (0, -y % multiple), (0, -x % multiple), (0, 0)))
-
-
-def crop(maps: Float[Array, "n yy xx class"], shape: tuple[int, int]) -> Float[Array, "n y x class"]:
-    """Maps cut back to the (y, x) that their pictures had before `pad_to_multiple`."""
-    return maps[:, : shape[0], : shape[1]]
