@@ -5,7 +5,8 @@ from pathlib import Path
 import numpy as np
 
 from flaxgal.config import DataConfig, OptimizerConfig, TrainConfig, UNetConfig
-from flaxgal.datasets.builders import Example, build_snapshot
+from flaxgal.datasets.builders import build_snapshot
+from flaxgal.datasets.examples import Example
 
 SIZE = 16
 SPLITS = ("train", "train", "train", "validation", "test")

@@ -19,22 +19,12 @@ from typing import Any
 import numpy as np
 
 from flaxgal import __version__
-from flaxgal.datasets.examples import Example, example_from_arrays, examples_from_store, store_provenance
+from flaxgal.datasets.examples import Example
 from flaxgal.datasets.splits import SPLITS
 from flaxgal.survey.atomic import sync
 from flaxgal.survey.cutout import Unreadable
 
-__all__ = [
-    "Example",
-    "Snapshot",
-    "build_snapshot",
-    "example_from_arrays",
-    "examples_from_store",
-    "next_version",
-    "open_snapshot",
-    "read_examples",
-    "store_provenance",
-]
+__all__ = ["Snapshot", "build_snapshot", "next_version", "open_snapshot", "read_examples"]
 
 NAME = "spiral_arms"
 _EXAMPLES_A_SHARD = 4096

@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float64, Int32, UInt8
 
-from flaxgal.datasets.builders import Example, Snapshot, open_snapshot, read_examples
+from flaxgal.datasets.builders import Snapshot, open_snapshot, read_examples
+from flaxgal.datasets.examples import Example
 
 __all__ = ["Examples", "concatenate", "index_batches", "iterate_examples", "load_split", "stream_batches"]
 

@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from flaxgal.datasets.builders import Example, build_snapshot, next_version, open_snapshot, read_examples
+from flaxgal.datasets.builders import build_snapshot, next_version, open_snapshot, read_examples
+from flaxgal.datasets.examples import Example
 from flaxgal.survey.cutout import Unreadable
 
 SIZE = 8
@@ -83,6 +84,7 @@ def test_building_and_reading_import_neither_tensorflow_nor_jax():
     code = """
 import sys, tempfile, numpy as np
 from flaxgal.datasets.builders import *
+from flaxgal.datasets.examples import Example
 square = np.zeros((8, 8), np.uint8)
 cube = square[..., None]
 example = Example(object_id="a", survey="", image=cube, target=cube, weight=square, split="train")
@@ -112,7 +114,7 @@ def test_the_same_examples_give_the_same_bytes_in_another_process(tmp_path):
 
 
 def test_which_revision_went_in_is_recorded_beside(tmp_path):
-    left_out = Unreadable(tmp_path / "g9", "g9: no light")
+    left_out = Unreadable("g9", "g9: no light")
     folder = build(tmp_path, [*some_examples(), left_out], provenance={"store_id": "abc"})
     lines = [json.loads(line) for line in (folder / "revisions.jsonl").read_text().splitlines()]
     assert lines[1] == {"object_id": "g1", "split": "test", "revision": "revision-1"}

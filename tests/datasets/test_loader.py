@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from flaxgal.datasets.builders import Example, build_snapshot
+from flaxgal.datasets.builders import build_snapshot
+from flaxgal.datasets.examples import Example
 from flaxgal.datasets.loader import concatenate, index_batches, iterate_examples, load_split, stream_batches
 
 SIZE = 4
