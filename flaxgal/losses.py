@@ -1,8 +1,8 @@
 """How wrong a map of logits is, as one number that training makes small.
 
 Logits and targets are (n, y, x, class). A target is 0 or 1, or the fraction of people who marked the pixel: each loss
-is smallest where the probability equals that fraction (focal: where it comes near). `weight` is (n, y, x), 0 for
-pixels that are left out: those have no influence at all.
+is smallest where the probability equals that fraction. `weight` is (n, y, x), 0 for pixels that are left out: those
+have no influence at all.
 """
 
 import jax
