@@ -15,6 +15,9 @@ from jaxtyping import Bool, Float, Num
 
 __all__ = ["Confusion", "bootstrap_interval", "confusion", "dice", "iou", "precision", "recall"]
 
+DRAWN_AT_ONCE = 2**22
+"""Galaxies that the bootstrap draws before it goes on to the next resamples: bounds the memory, changes no result."""
+
 
 @dataclass(frozen=True, eq=False)
 class Confusion:
@@ -99,8 +102,13 @@ def bootstrap_interval(
     values = values[np.isfinite(values)]
     if not len(values):
         return float("nan"), float("nan")
-    drawn = np.random.default_rng(seed).integers(len(values), size=(resamples, len(values)))
-    low, high = np.quantile(statistic(values[drawn], axis=1), [(1 - level) / 2, (1 + level) / 2])
+    random, size = np.random.default_rng(seed), len(values)
+    at_once = max(1, DRAWN_AT_ONCE // size)
+    found = [
+        statistic(values[random.integers(size, size=(min(at_once, resamples - first), size))], axis=1)
+        for first in range(0, resamples, at_once)
+    ]
+    low, high = np.quantile(np.concatenate(found), [(1 - level) / 2, (1 + level) / 2])
     return float(low), float(high)
 
 

@@ -97,3 +97,11 @@ def test_bootstrap_interval_is_repeatable_and_says_nan_without_galaxies():
     assert bootstrap_interval(values, seed=1) == bootstrap_interval(values, seed=1)
     assert bootstrap_interval(np.array([0.25])) == (0.25, 0.25)
     assert np.isnan(bootstrap_interval(np.array([]))).all()
+
+
+def test_bootstrap_interval_is_the_same_however_many_galaxies_are_drawn_at_once(monkeypatch):
+    values = np.random.default_rng(2).random(37)
+    drawn = values[np.random.default_rng(5).integers(37, size=(2000, 37))].mean(axis=1)
+    for at_once in (1, 37 * 7, 2**22):
+        monkeypatch.setattr("flaxgal.metrics.DRAWN_AT_ONCE", at_once)
+        assert bootstrap_interval(values, seed=5) == tuple(np.quantile(drawn, [0.025, 0.975]))
