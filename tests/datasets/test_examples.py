@@ -121,9 +121,7 @@ def test_a_galaxy_that_cannot_serve_is_left_out_with_a_reason_and_the_rest_goes_
     labelled(store, a_cutout("arms-only", bands=("g", "r")))
     labelled(store, a_cutout("i-band-only"), classes=("arm", "bar"))
     labelled(store, a_cutout("fine", bands=("g", "r", "i")), classes=("arm", "bar"))
-    results = {
-        str(getattr(item, "path", "ok")): item for item in built(store, bands=("g", "r"), classes=("arm", "bar"))
-    }
+    results = {getattr(item, "name", "ok"): item for item in built(store, bands=("g", "r"), classes=("arm", "bar"))}
     assert isinstance(results["arms-only"], Unreadable)
     assert "marked arm, not bar" in results["arms-only"].reason
     assert "bands found are i, wanted g r" in results["i-band-only"].reason

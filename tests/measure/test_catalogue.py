@@ -140,14 +140,14 @@ def test_a_batch_goes_on_past_galaxies_that_cannot_be_measured(tmp_path, spiral)
     masks = [drawn[0].arm_mask, drawn[1].arm_mask[:32], drawn[2].arm_mask, drawn[3].arm_mask]
     predict_all(cutouts, masks, tmp_path)
     prediction_path("drawn-2", tmp_path).unlink()
-    unreadable = Unreadable(tmp_path / "broken.fits", "broken.fits: not a FITS file")
+    unreadable = Unreadable("broken.fits", "broken.fits: not a FITS file")
     results = list(measure_galaxies([*cutouts[:3], unreadable, cutouts[3]], tmp_path))
     assert [type(result).__name__ for result in results] == [
         "Measurement", "LeftOut", "LeftOut", "LeftOut", "Measurement",
     ]  # fmt: skip
     assert "has 32 × 64 pixels and the image of drawn-1 64 × 64" in results[1].reason
     assert "no drawn-2.arms.fits in" in results[2].reason
-    assert results[3] == LeftOut(str(unreadable.path), unreadable.reason)
+    assert results[3] == LeftOut(unreadable.name, unreadable.reason)
     direct = measure_cutout(cutouts[3], drawn[3].arm_mask)
     assert results[4].bands == direct.bands
     assert (results[4].run, results[4].threshold) == ("runs/one", 0.5)
