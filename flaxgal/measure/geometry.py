@@ -102,12 +102,17 @@ def ring_area(rings: int, axis_ratio: float) -> Float[np.ndarray, " ring"]:
 
 
 def half_light_radius(profile: Profile, axis_ratio: float) -> float:
-    """Semi-major axis that holds half of the light of a profile as far as the profile goes; at least one pixel."""
+    """Semi-major axis that holds half of the light of a profile as far as the profile goes; at least one pixel.
+
+    Within the ring where the half is reached the light is taken to grow evenly; ring k ends at k + 0.5.
+    """
     light = np.cumsum(np.nan_to_num(profile.mean) * ring_area(profile.mean.size, axis_ratio))
     top = light.max()
     if top <= 0:
         return 1.0
-    return float(max(1.0, np.argmax(light >= 0.5 * top)))
+    ring = int(np.argmax(light >= 0.5 * top))
+    before = light[ring - 1] if ring else 0.0
+    return float(max(1.0, ring - 0.5 + (0.5 * top - before) / (light[ring] - before)))
 
 
 def petrosian_radius(profile: Profile, axis_ratio: float, *, within: float) -> float:
