@@ -20,7 +20,7 @@ DETECTION_SIGMA = 2.0
 SIGNIFICANT_SIGMA = 5.0
 PEAK_SIGMA = 8.0
 RINGS = ((4.0, 2.2), (7.0, 2.6), (11.0, 3.0))
-"""(radius in pixels, how many times brighter than the brightest point of that ring a peak must be to be foreign)."""
+"""(radius in pixels, how many times brighter than nine tenths of that ring a peak must be to be foreign)."""
 RING_QUANTILE = 0.9
 KNOT_FACTOR = 1.6
 GROWTH_PIXELS = 3.0
@@ -131,7 +131,7 @@ def _ring(radius: float) -> np.ndarray:
 def _foreign_peaks(
     smooth: np.ndarray, galaxy: np.ndarray, arm_mask: np.ndarray, peak: tuple[float, float], noise: float
 ) -> list[tuple[int, int]]:
-    """Peaks on the galaxy that stand far above every point of a ring around them: stars and small galaxies.
+    """Peaks on the galaxy that stand far above nine tenths of a ring around them: stars and small galaxies.
 
     The nucleus does so too and is spared. An arm, or a knot in it, is not much brighter than the arm's own next piece.
     """
@@ -141,7 +141,7 @@ def _foreign_peaks(
         if np.hypot(y - peak[0], x - peak[1]) <= 3.0:
             continue
         height = smooth[y, x] / (KNOT_FACTOR if arm_mask[y, x] else 1.0)
-        if any(height > factor * _ring_maximum(smooth, y, x, radius) for radius, factor in RINGS):
+        if any(height > factor * _ring_quantile(smooth, y, x, radius) for radius, factor in RINGS):
             found.append((y, x))
     return found
 
@@ -149,8 +149,8 @@ def _foreign_peaks(
 _RING_OFFSETS = {radius: np.argwhere(_ring(radius)) - int(np.ceil(radius)) for radius, _ in RINGS}
 
 
-def _ring_maximum(smooth: np.ndarray, y: int, x: int, radius: float) -> float:
-    """The brightest point of a ring around a pixel, as far as it lies in the frame."""
+def _ring_quantile(smooth: np.ndarray, y: int, x: int, radius: float) -> float:
+    """What only the brightest tenth of a ring around a pixel exceeds, as far as the ring lies in the frame."""
     at = _RING_OFFSETS[radius] + (y, x)
     inside = ((at >= 0) & (at < smooth.shape)).all(axis=1)
     return float(np.quantile(smooth[at[inside, 0], at[inside, 1]], RING_QUANTILE))
