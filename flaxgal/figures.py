@@ -77,6 +77,7 @@ def prediction_panels(
     truth: Sequence[Bool[np.ndarray, "y x"] | None] | None = None,
     names: Sequence[str] | None = None,
     notes: Sequence[str] | None = None,
+    dice: Sequence[float] | None = None,
     pixel_scale_arcsec: Sequence[float | None] | float | None = None,
     row_zero_at: str = "bottom",
 ) -> Figure:
@@ -88,7 +89,8 @@ def prediction_panels(
     probability : arm probability of each pixel.
     threshold : the arms' outline is where the probability is above this.
     truth : true or drawn arm masks; the column is left out without any, a panel stays empty where it is None.
-    names, notes : a short title and a line of numbers for each galaxy; Dice is added where there is a truth.
+    names, notes : a short title and a line of numbers for each galaxy.
+    dice : score of each galaxy, written above its note; NaN is left out.
     pixel_scale_arcsec : for a scale bar; one number, or one a galaxy.
     row_zero_at : "bottom" as in FITS images, "top" as in PNG and JPEG.
 
@@ -97,12 +99,12 @@ def prediction_panels(
     ValueError
         If there is no galaxy, or the lists are of different lengths.
     """
-    number = _same_length("galaxy", pictures, probability, truth, names, notes)
+    number = _same_length("galaxy", pictures, probability, truth, names, notes, dice)
     truths = list(truth) if truth is not None else [None] * number
     scales = _each(pixel_scale_arcsec, number)
     with_truth = any(mask is not None for mask in truths)
     columns = 3 if with_truth else 2
-    lines = 1 + (with_truth and notes is not None)
+    lines = 1 + (dice is not None and notes is not None)
     figure = _figure(2.6 * columns + 0.2, (2.55 + 0.2 * lines) * number + 0.8)
     axes = figure.subplots(number, columns, squeeze=False)
     for index, row in enumerate(axes):
@@ -115,7 +117,7 @@ def prediction_panels(
         _tint(row[-1], np.nan_to_num(probability[index]), FOUND, 0.55)
         _outline(row[-1], arms, FOUND)
         _scale_bar(row[0], scales[index])
-        score = [] if mask is None else [f"Dice {_dice(arms, mask):.2f}"]
+        score = [] if dice is None or np.isnan(dice[index]) else [f"Dice {dice[index]:.2f}"]
         _say(row[0], names[index] if names is not None else "")
         _say(row[-1], "\n".join(score + ([notes[index]] if notes is not None else [])))
     headings = ("image", "true arms", "arms found") if with_truth else ("image", "arms found")
@@ -364,12 +366,6 @@ def _legend(
     lines = [Line2D([], [], color=shade, lw=2.2, ls="--" if text in dashed else "-") for shade, text in entries]
     texts = [text for _, text in entries]
     figure.legend(lines, texts, loc="outside lower center", ncols=len(entries), labelcolor=colour)
-
-
-def _dice(found: np.ndarray, truth: np.ndarray) -> float:
-    """2 |A ∩ B| / (|A| + |B|); 1 when both are empty."""
-    total = int(found.sum()) + int(truth.sum())
-    return 2 * int((found & truth).sum()) / total if total else 1.0
 
 
 def _curve(records: Sequence[Mapping[str, Any]], name: str) -> np.ndarray:

@@ -34,13 +34,14 @@ def test_panels_show_dice_notes_and_a_scale_bar():
     pictures, probability, masks = galaxies(2)
     figure = figures.prediction_panels(
         pictures, probability, threshold=0.5, truth=masks, names=["NGC 1", "NGC 2"],
-        notes=["arms 10 %", "arms 20 %"], pixel_scale_arcsec=[0.168, None],
+        notes=["arms 10 %", "arms 20 %"], dice=[0.614, np.nan], pixel_scale_arcsec=[0.168, None],
     )  # fmt: skip
     said = words(figure)
     assert len(figure.axes) == 6
-    for expected in ("NGC 1", "NGC 2", "Dice 0.67", "arms 20 %", "1″", "true arms", "probability > 0.5"):
+    for expected in ("NGC 1", "NGC 2", "Dice 0.61\narms 10 %", "arms 20 %", "1″", "true arms", "probability > 0.5"):
         assert expected in said
     assert said.count("″") == 1
+    assert said.count("Dice") == 1
 
 
 def test_panels_without_truth_have_no_truth_column_and_no_dice():
