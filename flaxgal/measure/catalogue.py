@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,6 +17,7 @@ import numpy as np
 
 from flaxgal.measure.flags import FLAG_MEANINGS, flag_names
 from flaxgal.measure.flux import BandFlux, Measurement, measure_cutout
+from flaxgal.measure.journal import MeasureJournal
 from flaxgal.survey.atomic import replaced_when_whole
 from flaxgal.survey.cutout import Cutout, Unreadable
 from flaxgal.survey.prediction import prediction_path, read_prediction
@@ -24,7 +25,16 @@ from flaxgal.survey.prediction import prediction_path, read_prediction
 if TYPE_CHECKING:
     from astropy.table import Table
 
-__all__ = ["FORMATS", "LeftOut", "measure_galaxies", "read_catalogue", "to_table", "write_catalogue"]
+__all__ = [
+    "FORMATS",
+    "LeftOut",
+    "MeasureJournal",
+    "check_format",
+    "measure_galaxies",
+    "read_catalogue",
+    "to_table",
+    "write_catalogue",
+]
 
 FORMATS = {".ecsv": "ascii.ecsv", ".parquet": "parquet"}
 """File ending to astropy's name of the format."""
@@ -90,9 +100,15 @@ OTHER_COLUMNS = {
 
 
 def measure_galaxies(
-    cutouts: Iterable[Cutout | Unreadable], predictions: str | os.PathLike[str]
+    cutouts: Iterable[Cutout | Unreadable],
+    predictions: str | os.PathLike[str],
+    *,
+    measured: Mapping[str, Measurement] = {},
 ) -> Iterator[Measurement | LeftOut]:
     """Measure each cutout with its prediction in a folder, one at a time; what cannot be measured comes as `LeftOut`.
+
+    A galaxy whose row is in `measured`, by object_id (`MeasureJournal.measured`), comes as that row again; it is
+    measured anew if the cutout is from another survey, in another unit or in other bands.
 
     Raises
     ------
@@ -106,10 +122,20 @@ def measure_galaxies(
         if isinstance(cutout, Unreadable):
             yield LeftOut(cutout.name, cutout.reason)
             continue
+        earlier = measured.get(cutout.object_id)
+        if earlier is not None and _is_row_of(earlier, cutout):
+            yield earlier
+            continue
         try:
             yield _measure_with(cutout, folder)
         except ValueError as error:
             yield LeftOut(cutout.object_id, str(error))
+
+
+def _is_row_of(row: Measurement, cutout: Cutout) -> bool:
+    """Whether a row can have been measured on this cutout, as far as the row tells."""
+    bands = tuple(row.bands) if cutout.has_linear_flux else cutout.bands
+    return (row.survey, row.unit, bands) == (cutout.survey, cutout.unit, cutout.bands)
 
 
 def _measure_with(cutout: Cutout, folder: Path) -> Measurement:
@@ -197,9 +223,9 @@ def write_catalogue(table: Table, path: str | os.PathLike[str]) -> Path:
         If the ending is another.
     """
     path = Path(path)
-    kind = _format_of(path)
+    check_format(path)
     with replaced_when_whole(path) as temporary:
-        table.write(temporary, format=kind)
+        table.write(temporary, format=FORMATS[path.suffix])
     return path
 
 
@@ -214,11 +240,11 @@ def read_catalogue(path: str | os.PathLike[str]) -> Table:
     from astropy.table import Table
 
     path = Path(path)
-    kind = _format_of(path)
+    check_format(path)
     if not path.exists():
         raise ValueError(f"{path}: no such file; expected a catalogue written by flaxgal measure")
     try:
-        table = Table.read(path, format=kind)
+        table = Table.read(path, format=FORMATS[path.suffix])
     except Exception as error:
         raise ValueError(f"{path}: found no catalogue in it ({error}); run flaxgal measure again") from None
     for name in table.colnames:
@@ -229,9 +255,14 @@ def read_catalogue(path: str | os.PathLike[str]) -> Table:
     return table
 
 
-def _format_of(path: Path) -> str:
-    if path.suffix not in FORMATS:
-        raise ValueError(
-            f"{path}: a catalogue's name ends in {' or '.join(FORMATS)}, found {path.suffix or 'no ending'}"
-        )
-    return FORMATS[path.suffix]
+def check_format(path: str | os.PathLike[str]) -> None:
+    """Refuse the name of a catalogue that cannot be written, before the work and not after it.
+
+    Raises
+    ------
+    ValueError
+        If the ending is none of `FORMATS`.
+    """
+    ending = Path(path).suffix
+    if ending not in FORMATS:
+        raise ValueError(f"{path}: a catalogue's name ends in {' or '.join(FORMATS)}, found {ending or 'no ending'}")

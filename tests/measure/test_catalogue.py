@@ -12,6 +12,7 @@ from astropy.table import Table
 from flaxgal.measure.catalogue import (
     BAND_COLUMNS,
     LeftOut,
+    check_format,
     measure_galaxies,
     read_catalogue,
     to_table,
@@ -98,6 +99,14 @@ def test_a_catalogue_of_nothing_is_still_a_table(tmp_path, ending):
     back = read_catalogue(write_catalogue(to_table([]), tmp_path / f"none.{ending}"))
     assert len(back) == 0
     assert "flux_ratio_gamma22" in back.colnames
+
+
+def test_a_name_that_no_catalogue_can_have_is_refused_before_any_work(tmp_path):
+    for name in ("arms.ecsv", "arms.parquet"):
+        check_format(tmp_path / name)
+    for name, found in (("arms.csv", ".csv"), ("arms", "no ending")):
+        with pytest.raises(ValueError, match=f"{name}: a catalogue's name ends in .ecsv or .parquet, found {found}"):
+            check_format(tmp_path / name)
 
 
 def test_other_endings_missing_and_damaged_files_are_refused_by_name(tmp_path, rows):
