@@ -19,13 +19,12 @@ from jaxtyping import Float, UInt8
 
 from flaxgal.checkpoint import Run, leaves_by_path, load_run
 from flaxgal.config import PredictConfig
-from flaxgal.evaluate import predict_batch
 from flaxgal.inputs import cutouts_from
-from flaxgal.models.unet import UNet, pad_to_multiple
+from flaxgal.models.unet import UNet, pad_to_multiple, predict_batch
 from flaxgal.survey.atomic import replaced_when_whole
 from flaxgal.survey.cutout import Cutout, Unreadable
 from flaxgal.survey.display import fit_frame, to_picture
-from flaxgal.survey.prediction import Prediction, prediction_path, write_prediction
+from flaxgal.survey.prediction import Prediction, prediction_path, read_prediction, write_prediction
 
 __all__ = ["Kept", "Predicted", "average_over_orientations", "predict", "predict_cutouts"]
 
@@ -54,7 +53,8 @@ def predict(
 ) -> Iterator[Predicted | Kept | Unreadable]:
     """Write the arm maps of every galaxy of `inputs` to `out`, a file each, and say what became of each galaxy.
 
-    A galaxy whose file is there already is kept as it is, so the same call goes on where it was stopped. One that
+    A galaxy whose file is there already, made from the very same pixels, is kept as it is, so the same call goes on
+    where it was stopped. One that
     cannot be read, or has other bands than the run was trained on, comes as `Unreadable`, and the rest goes on.
 
     Raises
@@ -68,7 +68,7 @@ def predict(
 
     def remaining() -> Iterator[Cutout | Unreadable | Kept]:
         for item in cutouts_from(inputs):
-            if isinstance(item, Cutout) and (path := prediction_path(item.object_id, out)).exists():
+            if isinstance(item, Cutout) and _is_there(item, path := prediction_path(item.object_id, out)):
                 yield Kept(item.object_id, path)
             else:
                 yield item
@@ -140,14 +140,18 @@ def _run_batch(run: Run, group: list[_Framed], config: PredictConfig) -> Iterato
     pictures = np.pad(pictures, ((0, short), (0, 0), (0, 0), (0, 0)))
     maps = average_over_orientations(run.model, pictures, config.orientations)
     for framed, probability in zip(group, maps, strict=False):
+        native = np.moveaxis(framed.to_native(probability), -1, 0).astype(np.float32)
+        native[:, ~np.isfinite(framed.cutout.flux).any(axis=0)] = np.nan
         yield Prediction(
             object_id=framed.cutout.object_id,
             survey=framed.cutout.survey,
-            probability=np.moveaxis(framed.to_native(probability), -1, 0).astype(np.float32),
+            probability=native,
             classes=run.config.model.classes,
             threshold=_threshold(run, config),
             run=run.name,
             wcs=framed.cutout.wcs,
+            first_row=framed.cutout.first_row,
+            cutout_sha256=framed.cutout.sha256,
         )
 
 
@@ -155,6 +159,14 @@ def _batch_size(picture: np.ndarray, run: Run, config: PredictConfig) -> int:
     """As many pictures as have the pixels of `config.batch_size` pictures of the training size."""
     pixels = config.batch_size * run.config.model.image_size**2
     return max(1, min(config.batch_size, pixels // (picture.shape[0] * picture.shape[1])))
+
+
+def _is_there(cutout: Cutout, path: Path) -> bool:
+    """Whether the maps of these very pixels are in `path`; a damaged file is none."""
+    try:
+        return path.exists() and read_prediction(path).cutout_sha256 == cutout.sha256
+    except ValueError:
+        return False
 
 
 def _threshold(run: Run, config: PredictConfig) -> float:

@@ -14,8 +14,7 @@ from flaxgal.checkpoint import Run, load_run
 from flaxgal.config import PredictConfig, TrainConfig, UNetConfig, to_json
 from flaxgal.datasets.builders import build_snapshot
 from flaxgal.datasets.examples import example_from_arrays
-from flaxgal.evaluate import predict_batch
-from flaxgal.models.unet import UNet
+from flaxgal.models.unet import UNet, predict_batch
 from flaxgal.predict import Kept, Predicted, average_over_orientations, predict, predict_cutouts
 from flaxgal.survey.cutout import Cutout, Unreadable, write_cutout
 from flaxgal.survey.prediction import Prediction, prediction_path, read_prediction
@@ -76,6 +75,26 @@ def test_a_folder_of_other_predictions_is_not_added_to(run_folder: Path, tmp_pat
     list(predict(run_folder, [galaxies], tmp_path / "out"))
     with pytest.raises(ValueError, match="choose another --out"):
         list(predict(run_folder, [galaxies], tmp_path / "out", config=PredictConfig(threshold=0.9)))
+
+
+def test_a_galaxy_whose_pixels_changed_is_done_again(run_folder: Path, tmp_path: Path) -> None:
+    folder_of([galaxy("g0", seed=0), galaxy("g1", seed=1)], tmp_path / "in")
+    list(predict(run_folder, [tmp_path / "in"], tmp_path / "out"))
+    brighter = galaxy("g0", seed=5)
+    write_cutout(brighter, tmp_path / "in" / "g0.fits")
+    again = {item.object_id: type(item) for item in predict(run_folder, [tmp_path / "in"], tmp_path / "out")}
+    assert again == {"g0": Predicted, "g1": Kept}
+    assert read_prediction(prediction_path("g0", tmp_path / "out")).cutout_sha256 == brighter.sha256
+
+
+def test_pixels_without_data_have_no_probability(run_folder: Path) -> None:
+    flux = galaxy("g0").flux.copy()
+    flux[:, 4:6] = np.nan
+    holed = Cutout(object_id="g0", flux=flux, bands=("i",), unit="nJy", survey="HSC")
+    (found,) = predict_cutouts(load_run(run_folder), [holed])
+    assert isinstance(found, Prediction)
+    assert np.isnan(found.probability[:, 4:6]).all()
+    assert np.isfinite(np.delete(found.probability, [4, 5], axis=1)).all()
 
 
 def test_another_run_of_the_same_name_and_length_is_told_apart(run_folder: Path, tmp_path: Path) -> None:

@@ -49,6 +49,8 @@ class Prediction:
     """The image's `astropy.wcs.WCS`, or None."""
     first_row: FirstRow = field(default="bottom", kw_only=True)
     """The image's `Cutout.first_row`."""
+    cutout_sha256: str = field(default="", kw_only=True)
+    """The image's `Cutout.sha256`: which pixels the maps were made from; empty when that is not known."""
 
     def __post_init__(self) -> None:
         shape = self.probability.shape
@@ -166,6 +168,7 @@ def read_prediction(path: str | os.PathLike[str]) -> Prediction:
             run=_from_card(head["RUN"]),
             wcs=sky,
             first_row=head.get("FIRSTROW", "top" if sky is None else "bottom"),  # files up to 0.1 lack the card
+            cutout_sha256=head.get("CUTSHA", ""),
         )
     except FileNotFoundError:
         raise ValueError(f"{path}: no such file; run flaxgal predict first, or give the folder it wrote to") from None
@@ -187,6 +190,8 @@ def _primary(prediction: Prediction) -> fits.PrimaryHDU:
     _put_text(hdu.header, "RUN", prediction.run, "run whose weights made it")
     hdu.header["THRESH"] = (prediction.threshold, "arm where the probability is above this")
     _put_text(hdu.header, "SURVEY", prediction.survey, "where the image is from")
+    if prediction.cutout_sha256:
+        hdu.header["CUTSHA"] = prediction.cutout_sha256
     hdu.header["FIRSTROW"] = (prediction.first_row, "where the first row lies in the picture")
     return hdu
 
