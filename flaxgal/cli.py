@@ -136,12 +136,12 @@ def store_add(store: StoreFolder, inputs: Inputs, *, survey: str = "", pixel_sca
         pixel_scale_arcsec: Arcseconds a pixel, when the files do not say.
     """
     from flaxgal.labels.store import Store
-    from flaxgal.survey.cutout import Unreadable, read_cutouts
+    from flaxgal.survey.cutout import Unreadable, find_cutouts, read_cutouts
 
     labels = Store.open_or_create(store)
     added, known, left_out = 0, 0, []
     overrides: dict[str, Any] = {"survey": survey or None, "pixel_scale_arcsec": pixel_scale_arcsec}
-    for item in track(read_cutouts(inputs, **overrides), "galaxies added"):
+    for item in track(read_cutouts(inputs, **overrides), "galaxies added", len(find_cutouts(inputs))):
         if isinstance(item, Unreadable):
             left_out.append(item.reason)
             continue
@@ -311,12 +311,13 @@ def predict(run: RunFolder, inputs: Inputs, *, out: Path, config: Annotated[Pred
         out: Folder of the maps; what is there already is kept, so the same command goes on where it stopped.
         config: How the run is applied.
     """
+    from flaxgal.inputs import number_of
     from flaxgal.predict import Kept
     from flaxgal.predict import predict as predict_all
     from flaxgal.survey.cutout import Unreadable
 
     done, kept, left_out = 0, 0, []
-    for item in track(predict_all(run, inputs, out, config=config), "galaxies segmented"):
+    for item in track(predict_all(run, inputs, out, config=config), "galaxies segmented", number_of(inputs)):
         if isinstance(item, Unreadable):
             left_out.append(item.reason)
         elif isinstance(item, Kept):
@@ -336,19 +337,26 @@ def measure(inputs: Inputs, *, masks: Path, out: Path = Path("arms")) -> int:
         masks: Folder that `flaxgal predict` wrote.
         out: Table to write: .ecsv or .parquet; both when it has no ending.
     """
-    from flaxgal.inputs import cutouts_from
-    from flaxgal.measure.catalogue import FORMATS, LeftOut, measure_galaxies, to_table, write_catalogue
+    from flaxgal.inputs import cutouts_from, number_of
+    from flaxgal.measure.catalogue import FORMATS, check_format, measure_galaxies, to_table, write_catalogue
+    from flaxgal.measure.journal import MeasureJournal
+    from flaxgal.survey.cutout import Unreadable
 
     outs = [out] if out.suffix else [out.with_suffix(ending) for ending in FORMATS]
-    rows, left_out = [], []
-    for item in track(measure_galaxies(cutouts_from(inputs), masks), "galaxies measured"):
-        if isinstance(item, LeftOut):
+    for path in outs:
+        check_format(path)
+    journal, rows, left_out = MeasureJournal(out, masks=masks), [], []
+    found = measure_galaxies(cutouts_from(inputs), masks, measured=journal.measured)
+    for item in track(found, "galaxies measured", number_of(inputs)):
+        if isinstance(item, Unreadable):
             left_out.append(item.reason)
         else:
+            journal.add(item)
             rows.append(item)
     if rows:
         for path in outs:
             write_catalogue(to_table(rows), path)
+    journal.remove()
     where = " and ".join(map(str, outs)) if rows else "no table written"
     return _closing(f"{len(rows)} galaxies measured: {where}", len(rows), left_out)
 
@@ -365,6 +373,7 @@ def _panels(found: Any) -> Any:
         [picture if picture.shape[-1] == 3 else picture[..., :1] for picture in examples.image[chosen]],
         list(found.probability[chosen]),
         threshold=found.summary["threshold"],
+        dice=list(dice[chosen]),
         truth=list(found.truth[chosen]),
         names=[str(name) for name in examples.object_id[chosen]],
     )

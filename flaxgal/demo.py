@@ -21,6 +21,7 @@ from flaxgal.datasets.builders import build_snapshot
 from flaxgal.datasets.mocks import mock_examples
 from flaxgal.figures import arms_found, learning_curves, prediction_panels, ratio_scatter, save
 from flaxgal.measure.catalogue import measure_galaxies, to_table, write_catalogue
+from flaxgal.measure.flux import Measurement
 from flaxgal.metrics import bootstrap_interval, confusion, dice
 from flaxgal.mock.cutouts import write_mock_cutouts
 from flaxgal.predict import predict
@@ -116,8 +117,8 @@ def run_demo(
     unseen = write_mock_cutouts(out / "galaxies", population, number=test_galaxies, seed=seed + 1)
     _exhaust(track(unseen, "galaxies never seen", test_galaxies))
     _exhaust(track(predict(out / "run", [out / "galaxies"], out / "maps"), "arm maps", test_galaxies))
-    measured = measure_galaxies(read_cutouts([out / "galaxies"]), out / "maps")
-    catalogue = to_table(list(track(measured, "flux ratios", test_galaxies)))
+    measured = track(measure_galaxies(read_cutouts([out / "galaxies"]), out / "maps"), "flux ratios", test_galaxies)
+    catalogue = to_table([row for row in measured if isinstance(row, Measurement)])
     for ending in ("ecsv", "parquet"):
         write_catalogue(catalogue, out / f"arms.{ending}")
     return _compare(out, catalogue)
@@ -208,6 +209,7 @@ def _panels_figure(out: Path, galaxies: Table, truth: dict[str, Bool[np.ndarray,
         [prediction.arm_probability for prediction in maps],
         threshold=maps[0].threshold,
         truth=[truth[cutout.object_id] for cutout in cutouts],
+        dice=list(galaxies["dice"]),
         names=[cutout.object_id for cutout in cutouts],
         notes=[f"flux ratio {measured:.2f}, true {true:.2f}" for measured, true in ratios],
         pixel_scale_arcsec=cutouts[0].pixel_scale_arcsec,

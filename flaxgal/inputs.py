@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from flaxgal.survey.cutout import Cutout, Unreadable, read_cutouts
+from flaxgal.survey.cutout import Cutout, Unreadable, find_cutouts, read_cutouts
 
-__all__ = ["cutouts_from"]
+if TYPE_CHECKING:
+    from flaxgal.labels.store import Store
+
+__all__ = ["cutouts_from", "number_of"]
 
 
 def cutouts_from(inputs: Sequence[Path], *, pixel_scale_arcsec: float | None = None) -> Iterator[Cutout | Unreadable]:
@@ -37,6 +41,19 @@ def cutouts_from(inputs: Sequence[Path], *, pixel_scale_arcsec: float | None = N
         if isinstance(item, Cutout):
             taken[item.object_id] = source
         yield item
+
+
+def number_of(inputs: Sequence[Path]) -> int:
+    """How many galaxies `cutouts_from` gives, told from names and listings without opening an image."""
+    files, number = [], 0
+    for path in map(Path, inputs):
+        if _is_store(path):
+            number += len(_store(path).galaxies())
+        elif _is_snapshot(path):
+            number += sum(_sizes(path))
+        else:
+            files.append(path)
+    return number + len(find_cutouts(files))
 
 
 def _from_all(inputs: Sequence[Path], pixel_scale_arcsec: float | None) -> Iterator[tuple[str, Cutout | Unreadable]]:
@@ -66,9 +83,7 @@ def _is_snapshot(path: Path) -> bool:
 
 
 def _from_store(path: Path) -> Iterator[Cutout | Unreadable]:
-    from flaxgal.labels.store import Store
-
-    store = Store.open(path)
+    store = _store(path)
     for object_id in store.galaxies():
         try:
             yield store.cutout(object_id)
@@ -90,6 +105,18 @@ def _from_snapshot(path: Path) -> Iterator[Cutout]:
             dec_deg=_known(example.dec_deg),
             first_row="top",  # a snapshot does not keep the order of rows
         )
+
+
+def _store(path: Path) -> Store:
+    from flaxgal.labels.store import Store
+
+    return Store.open(path)
+
+
+def _sizes(path: Path) -> Iterable[int]:
+    from flaxgal.datasets.builders import open_snapshot
+
+    return open_snapshot(path).sizes.values()
 
 
 def _known(degrees: float) -> float | None:

@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 
 __all__ = [
     "FORMATS",
-    "LeftOut",
     "MeasureJournal",
     "check_format",
     "measure_galaxies",
@@ -38,14 +37,6 @@ __all__ = [
 
 FORMATS = {".ecsv": "ascii.ecsv", ".parquet": "parquet"}
 """File ending to astropy's name of the format."""
-
-
-@dataclass(frozen=True)
-class LeftOut:
-    """A galaxy that got no row, and why: one sentence."""
-
-    galaxy: str
-    reason: str
 
 
 @dataclass(frozen=True)
@@ -104,8 +95,8 @@ def measure_galaxies(
     predictions: str | os.PathLike[str],
     *,
     measured: Mapping[str, Measurement] = {},
-) -> Iterator[Measurement | LeftOut]:
-    """Measure each cutout with its prediction in a folder, one at a time; what cannot be measured comes as `LeftOut`.
+) -> Iterator[Measurement | Unreadable]:
+    """Measure each cutout with its prediction in a folder, one at a time; what cannot be comes as `Unreadable`.
 
     A galaxy whose row is in `measured`, by object_id (`MeasureJournal.measured`), comes as that row again; it is
     measured anew if the cutout is from another survey, in another unit or in other bands.
@@ -120,7 +111,7 @@ def measure_galaxies(
         raise ValueError(f"{folder}: no such folder; expected the one that flaxgal predict wrote with --out")
     for cutout in cutouts:
         if isinstance(cutout, Unreadable):
-            yield LeftOut(cutout.name, cutout.reason)
+            yield cutout
             continue
         earlier = measured.get(cutout.object_id)
         if earlier is not None and _is_row_of(earlier, cutout):
@@ -129,7 +120,7 @@ def measure_galaxies(
         try:
             yield _measure_with(cutout, folder)
         except ValueError as error:
-            yield LeftOut(cutout.object_id, str(error))
+            yield Unreadable(cutout.object_id, str(error))
 
 
 def _is_row_of(row: Measurement, cutout: Cutout) -> bool:
@@ -150,6 +141,11 @@ def _measure_with(cutout: Cutout, folder: Path) -> Measurement:
         raise ValueError(
             f"{path}: its map has {_size(prediction.image_shape)} pixels and the image of {cutout.object_id} "
             f"{_size(cutout.image_shape)}; run flaxgal predict on this very image"
+        )
+    if prediction.cutout_sha256 and prediction.cutout_sha256 != cutout.sha256:
+        raise ValueError(
+            f"{path}: its map was made from other pixels than the image of {cutout.object_id} has now; run flaxgal "
+            f"predict on this very image"
         )
     return measure_cutout(cutout, prediction.arm_probability, threshold=prediction.threshold, run=prediction.run)
 

@@ -11,7 +11,6 @@ from astropy.table import Table
 
 from flaxgal.measure.catalogue import (
     BAND_COLUMNS,
-    LeftOut,
     check_format,
     measure_galaxies,
     read_catalogue,
@@ -152,11 +151,11 @@ def test_a_batch_goes_on_past_galaxies_that_cannot_be_measured(tmp_path, spiral)
     unreadable = Unreadable("broken.fits", "broken.fits: not a FITS file")
     results = list(measure_galaxies([*cutouts[:3], unreadable, cutouts[3]], tmp_path))
     assert [type(result).__name__ for result in results] == [
-        "Measurement", "LeftOut", "LeftOut", "LeftOut", "Measurement",
+        "Measurement", "Unreadable", "Unreadable", "Unreadable", "Measurement",
     ]  # fmt: skip
     assert "has 32 × 64 pixels and the image of drawn-1 64 × 64" in results[1].reason
     assert "no drawn-2.arms.fits in" in results[2].reason
-    assert results[3] == LeftOut(unreadable.name, unreadable.reason)
+    assert results[3] == unreadable
     direct = measure_cutout(cutouts[3], drawn[3].arm_mask)
     assert results[4].bands == direct.bands
     assert (results[4].run, results[4].threshold) == ("runs/one", 0.5)
