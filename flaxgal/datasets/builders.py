@@ -79,6 +79,8 @@ def build_snapshot(
     home = Path(out_dir) / name
     version = next_version(home) if version is None else version
     final = home / version
+    if image_size < 1:
+        raise ValueError(f"image size {image_size}, expected 1 pixel or more")
     if not re.fullmatch(r"\d+\.\d+\.\d+", version):
         raise ValueError(f"version {version!r}, expected three numbers such as 1.0.0")
     if final.exists():

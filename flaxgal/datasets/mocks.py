@@ -38,6 +38,8 @@ def mock_examples(
     ValueError
         If a class is neither arm nor bar, or `bands` are neither grey nor among the mocks' own.
     """
+    if number < 1:
+        raise ValueError(f"{number} mock galaxies asked for; ask for at least 1")
     unknown = sorted(set(classes) - {"arm", "bar"})
     if unknown:
         raise ValueError(f"mock galaxies have no class {', '.join(unknown)}; choose from arm, bar")

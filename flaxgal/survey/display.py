@@ -100,8 +100,8 @@ def _stretched(channels: np.ndarray) -> np.ndarray:
     dark = ~(white > sky)
     if dark.any():
         raise ValueError(
-            f"image {np.argwhere(dark)[0].tolist()} has no light above its sky (every pixel is {sky[dark][0]:g} or "
-            f"empty); wanted an image of a galaxy: leave it out or read another band"
+            f"no light above the sky (every pixel is {sky[dark][0]:g} or empty); wanted an image of a galaxy: leave it "
+            f"out, fetch it again, or take another band"
         )
     black = sky - np.minimum(BLACK_BELOW_SKY * noise, (white - sky) / CONTRAST)
     return np.rint(255 * asinh(channels, black=black, softening=(white - black) / CONTRAST, white=white)).astype(
@@ -133,8 +133,8 @@ def _channels(flux: np.ndarray, bands_in: tuple[str, ...], bands_out: tuple[str,
         return np.einsum("nbyx,b->nyx", flux, np.asarray(shares, np.float32))[:, None]
     if any(band not in bands_in for band in bands_out) or not bands_out:
         raise ValueError(
-            f"bands found are {' '.join(bands_in)}, wanted {' '.join(bands_out) or 'none'}; choose among those found, "
-            f"or 'grey', which every cutout can give"
+            f"bands found are {' '.join(bands_in)}, wanted {' '.join(bands_out) or 'none'}; use a run trained on "
+            f"{' '.join(bands_in)}, or one trained on grey, which every image can give"
         )
     return flux[:, [bands_in.index(band) for band in bands_out]]
 

@@ -1,6 +1,6 @@
 """flaxgal's own FITS file of one cutout. What `write` puts in, `read` gives back to the last bit.
 
-    primary   no data; FLAXGAL (format version), OBJECT, SURVEY, RA, DEC, PIXSCALE, FIRSTROW, NBANDS, BAND0...
+    primary   no data; FLAXGAL (format version), OBJECT, SURVEY, RA, DEC, PIXSCALE, FIRSTROW, NBANDS, BAND0..., NHDUS
     IMAGE     float32 (band, y, x), BUNIT, WCS
     VARIANCE  float32 (band, y, x)                       if known
     MASK      int32 (band, y, x), one MP_<name> card a plane gives its bit, as HSC does; 31 planes an HDU (EXTVER)
@@ -19,6 +19,7 @@ from astropy.wcs import WCS
 
 from flaxgal.survey.atomic import replaced_when_whole, sync
 from flaxgal.survey.cutout import Cutout
+from flaxgal.survey.headers import celestial_wcs, check_planes
 from flaxgal.survey.masks import PLANES_AN_HDU, bits_of, planes_of
 from flaxgal.survey.opening import pixels_of
 
@@ -65,6 +66,7 @@ def to_hdus(cutout: Cutout) -> fits.HDUList:
         hdu = fits.ImageHDU(psf, name="PSF", ver=number + 1)
         _put(hdu.header, "BAND", band)
         hdus.append(hdu)
+    _put(primary.header, "NHDUS", len(hdus), "number of HDUs; fewer: the file was cut short")
     return fits.HDUList(hdus)
 
 
@@ -73,46 +75,48 @@ def is_flaxgal(hdus: fits.HDUList) -> bool:
     return isinstance(hdus[0].header.get("FLAXGAL"), int) and len(hdus) > 1 and hdus[1].name == "IMAGE"
 
 
-def read(hdus: fits.HDUList, name: str, overrides: dict[str, Any]) -> Cutout:
+def read(hdus: fits.HDUList, name: object, overrides: dict[str, Any]) -> Cutout:
     """The cutout in an open file; `name` of the file is for error messages, `overrides` take the place of its cards."""
-    try:
-        return _read(hdus, name, overrides)
-    except KeyError as error:
-        raise ValueError(f"{name}: a flaxgal cutout without {error}; it was changed by hand: write it again") from None
-
-
-def _read(hdus: fits.HDUList, name: str, overrides: dict[str, Any]) -> Cutout:
     header = hdus[0].header
     if header["FLAXGAL"] != FORMAT_VERSION:
         raise ValueError(
             f"{name}: a flaxgal cutout of format {header['FLAXGAL']}, but this version reads {FORMAT_VERSION}; "
             f"update flaxgal"
         )
+    # Files up to 0.1 lack the card.
+    if (number := _card(header, "NHDUS", int, name, len(hdus))) != len(hdus):
+        raise ValueError(
+            f"{name}: a flaxgal cutout with {len(hdus)} of its {number} HDUs; it was cut short: fetch or write it again"
+        )
+    number_of_bands = _card(header, "NBANDS", int, name)
     found: dict[str, Any] = {
-        "object_id": _text(header["OBJECT"]),
-        "survey": _text(header["SURVEY"]),
-        "bands": tuple(_text(header[f"BAND{number}"]) for number in range(header["NBANDS"])),
-        "pixel_scale_arcsec": header.get("PIXSCALE"),
+        "object_id": _text(header, "OBJECT", name),
+        "survey": _text(header, "SURVEY", name),
+        "bands": tuple(_text(header, f"BAND{number}", name) for number in range(number_of_bands)),
+        "pixel_scale_arcsec": _card(header, "PIXSCALE", float, name, None),
     }
     found |= {key: value for key, value in overrides.items() if value is not None}
     planes: dict[str, np.ndarray] = {}
     psf = {}
     for hdu in hdus[2:]:
         if hdu.name == "MASK":
+            check_planes(hdu.header, name)
             planes |= planes_of(pixels_of(hdu, name), hdu.header)
         elif hdu.name == "PSF":
-            psf[_text(hdu.header["BAND"])] = pixels_of(hdu, name)
-    unit = hdus["IMAGE"].header["BUNIT"]
+            psf[_text(hdu.header, "BAND", name)] = pixels_of(hdu, name)
+    image = hdus["IMAGE"].header
+    unit = _card(image, "BUNIT", str, name)
     return Cutout(
         flux=pixels_of(hdus["IMAGE"], name),
         unit=unit,
         variance=pixels_of(hdus["VARIANCE"], name) if "VARIANCE" in hdus else None,
         mask_planes=planes,
-        wcs=_wcs(hdus["IMAGE"].header),
+        wcs=celestial_wcs(image, name),
         psf=psf,
-        ra_deg=header.get("RA"),
-        dec_deg=header.get("DEC"),
-        first_row=header.get("FIRSTROW", "top" if unit == "picture" else "bottom"),  # files up to 0.1 lack the card
+        ra_deg=_card(header, "RA", float, name, None),
+        dec_deg=_card(header, "DEC", float, name, None),
+        # Files up to 0.1 lack the card.
+        first_row=_card(header, "FIRSTROW", str, name, "top" if unit == "picture" else "bottom"),
         **found,
     )
 
@@ -156,10 +160,6 @@ def _sip_numbers(wcs: WCS) -> dict[str, float]:
     return numbers
 
 
-def _wcs(header: fits.Header) -> WCS | None:
-    return WCS(header, naxis=2) if "CTYPE1" in header else None
-
-
 def _put(header: fits.Header, key: str, value: Any, comment: str = "") -> None:
     """Set a card so that the value survives exactly; None leaves the card out."""
     if value is None:
@@ -175,5 +175,20 @@ def _put(header: fits.Header, key: str, value: Any, comment: str = "") -> None:
         header[key] = (value, comment)
 
 
-def _text(value: str) -> str:
-    return value.encode("ascii").decode("unicode_escape")
+def _card(header: fits.Header, key: str, kind: type, name: object, *default: Any) -> Any:
+    """The value of a card of the type wanted; the default, if there is one, where the card is missing."""
+    if key not in header and default:
+        return default[0]
+    value: Any = header.get(key)
+    if not isinstance(value, (int, float) if kind is float else kind) or isinstance(value, bool):
+        found = "without" if key not in header else f"with the value {value!r} in"
+        raise ValueError(f"{name}: a flaxgal cutout {found} its card {key}; it was changed by hand: write it again")
+    return value
+
+
+def _text(header: fits.Header, key: str, name: object) -> str:
+    text = _card(header, key, str, name)
+    try:
+        return text.encode("ascii").decode("unicode_escape")
+    except UnicodeError as error:
+        raise ValueError(f"{name}: its card {key} is {text!r}, which flaxgal did not write; write it again") from error

@@ -15,6 +15,7 @@ __all__ = [
     "band_in_name",
     "bands_of_cube",
     "celestial_wcs",
+    "check_planes",
     "flux_scale",
     "galaxy_position",
     "name_without_band",
@@ -76,14 +77,14 @@ def band_in_header(headers: Iterable[fits.Header]) -> str | None:
     """Band by the FILTER card of the first header that has one: "r2", "HSC-R", "r DECam SDSS c0002" are all r."""
     for header in headers:
         for key in ("FILTER", "BAND", "FILTNAM1", "FILTER1"):
-            text = str(header.get(key, "")).strip()
+            text = _text(header, key)
             if not text:
                 continue
             word = text.split()[0].replace(",", "")
             if found := re.fullmatch(r"(?:HSC-)?([ugrizy])2?", word, re.IGNORECASE):
                 return found.group(1).lower()
             return word
-        if found := re.fullmatch(r"SDSS-?([ugriz])\b.*", str(header.get("SURVEY", "")).strip()):
+        if found := re.fullmatch(r"SDSS-?([ugriz])\b.*", _text(header, "SURVEY")):
             return found.group(1)  # SkyView: SURVEY = 'SDSS-r  DR7'
     return None
 
@@ -93,11 +94,11 @@ def bands_of_cube(header: fits.Header, number: int) -> tuple[str, ...]:
     for stem in ("BAND", "FILTER"):
         for first in (0, 1):
             keys = [f"{stem}{first + plane}" for plane in range(number)]
-            names = tuple(str(header.get(key, "")).strip() for key in keys)
+            names = tuple(_text(header, key) for key in keys)
             if all(names) and len(set(names)) == number:
                 return names
     for key in ("BANDS", "FILTERS", "FILTER"):
-        text = str(header.get(key, "")).strip()
+        text = _text(header, key)
         for names in (tuple(re.split(r"[\s,;]+", text)), tuple(text)):
             if len(names) == number and len(set(names)) == number and all(re.fullmatch(r"[\w-]+", n) for n in names):
                 return names
@@ -112,7 +113,7 @@ def flux_scale(headers: Iterable[fits.Header], pixel_scale_arcsec: float | None)
     saying so. Surface brightness per steradian becomes flux by the area of a pixel; where that is not known, counts.
     """
     for header in headers:
-        unit = re.sub(r"\s*(/|per )\s*pix(el)?$", "", str(header.get("BUNIT", "")).strip(), flags=re.IGNORECASE)
+        unit = re.sub(r"\s*(/|per )\s*pix(el)?$", "", _text(header, "BUNIT"), flags=re.IGNORECASE)
         flux_unit = _PER_STERADIAN.sub("", unit)
         factor = _njy_per(flux_unit)
         if factor is not None and flux_unit == unit:
@@ -138,7 +139,7 @@ def _njy_per(unit: str) -> float | None:
     return NJY_PER_UNIT.get(unit.lower())
 
 
-def celestial_wcs(header: fits.Header, name: str) -> WCS | None:
+def celestial_wcs(header: fits.Header, name: object) -> WCS | None:
     """The sky coordinates of an image, or None when its header has none.
 
     Raises
@@ -151,13 +152,33 @@ def celestial_wcs(header: fits.Header, name: str) -> WCS | None:
     try:
         wcs = WCS(header, naxis=2)
         # A linear or pixel system is no sky position; nor is one whose matrix cannot be inverted.
-        return wcs if wcs.has_celestial and np.linalg.det(wcs.pixel_scale_matrix) != 0 else None
+        if not wcs.has_celestial or np.linalg.det(wcs.pixel_scale_matrix) == 0:
+            return None
+        wcs.celestial.wcs_world2pix(
+            wcs.celestial.wcs_pix2world([[1.0, 1.0]], 0), 0
+        )  # wcslib looks at the rest only now
+        return wcs
     except Exception as error:  # wcslib raises many kinds
         reason = str(error).strip().splitlines()[-1:] or [type(error).__name__]
         raise ValueError(
             f"{name}: its sky coordinates (WCS) cannot be read ({reason[0]}); repair the cards CTYPE, CRVAL, CRPIX and "
             f"CD, or remove them"
-        ) from None
+        ) from error
+
+
+def check_planes(header: fits.Header, name: object) -> None:
+    """Refuse a mask whose `MP_*` cards give no bits of an integer.
+
+    Raises
+    ------
+    ValueError
+        If one does.
+    """
+    for key in header:
+        if key.startswith("MP_") and not _number(header, key, 0, 62):
+            raise ValueError(
+                f"{name}: its card {key} is {header[key]!r}; wanted the number of a bit, 0 to 62: fetch it again"
+            )
 
 
 def galaxy_position(
@@ -181,10 +202,16 @@ def survey_in_header(headers: Iterable[fits.Header]) -> str:
     headers = list(headers)
     for key in ("SURVEY", "TELESCOP"):
         for header in headers:
-            text = str(header.get(key, "")).strip()
+            text = _text(header, key)
             if text and text.isprintable():
-                return re.sub(r"-[ugrizy]\b.*$", "", text)
+                return re.sub(r"-[ugrizy]\b.*$", "", text).strip()
     return ""
+
+
+def _text(header: fits.Header, key: str) -> str:
+    """What a card says; "" where there is none, or it has no value."""
+    value: Any = header.get(key, "")
+    return "" if isinstance(value, fits.card.Undefined) else str(value).strip()
 
 
 def _number(header: fits.Header, key: str, low: float | int, high: float | int) -> bool:

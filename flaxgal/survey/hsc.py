@@ -5,6 +5,7 @@ in pipeline files). FILTER and FLUXMAG0 stand in the primary header.
 """
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from astropy.io import fits
@@ -15,16 +16,35 @@ from flaxgal.survey.opening import image_hdus, kind_of, opened_fits, pixels_of
 __all__ = ["coadd_parts", "read_psf"]
 
 
-def coadd_parts(hdus: fits.HDUList) -> dict[str, int] | None:
-    """HDU numbers of "IMAGE", "MASK" and "VARIANCE", or None if this is no coadd file of HSC."""
+def coadd_parts(hdus: fits.HDUList, name: object) -> dict[str, int] | None:
+    """HDU numbers of "IMAGE", "MASK" and "VARIANCE", or None if the file called `name` is no coadd of HSC.
+
+    Raises
+    ------
+    ValueError
+        If it is one, by its EXTTYPE card or the cards of its mask, and was cut off before the mask or the variance.
+    """
     parts: dict[str, int] = {}
     for number, hdu in enumerate(hdus[:8]):
         kind = str(hdu.header.get("EXTTYPE", hdu.header.get("EXTNAME", ""))).strip().upper()
         if kind in ("IMAGE", "MASK", "VARIANCE"):
             parts.setdefault(kind, number)
-    if not parts and len(hdus) >= 4 and any(key.startswith("MP_") for key in hdus[2].header):
-        parts = {"IMAGE": 1, "MASK": 2, "VARIANCE": 3}
-    return parts if "IMAGE" in parts and "MASK" in parts else None
+    if not parts and len(hdus) >= 3 and _names_planes(hdus[2]):
+        parts = dict(zip(("IMAGE", "MASK", "VARIANCE"), range(1, len(hdus)), strict=False))
+    if "IMAGE" not in parts:
+        return None
+    missing = [kind for kind in ("MASK", "VARIANCE") if kind not in parts]
+    is_coadd = "EXTTYPE" in hdus[parts["IMAGE"]].header or ("MASK" in parts and _names_planes(hdus[parts["MASK"]]))
+    if missing and is_coadd:
+        raise ValueError(
+            f"{name}: found an HSC coadd without its {' and '.join(missing)}; the file may have been cut short: fetch it "
+            f"again with image, mask and variance, or save the image alone without its EXTTYPE card"
+        )
+    return parts if "MASK" in parts else None
+
+
+def _names_planes(hdu: Any) -> bool:
+    return any(key.startswith("MP_") for key in hdu.header)
 
 
 def read_psf(path: str | Path) -> Float32[np.ndarray, "y x"]:
@@ -37,10 +57,10 @@ def read_psf(path: str | Path) -> Float32[np.ndarray, "y x"]:
     """
     path = Path(path)
     if kind_of(path) != "FITS":
-        raise ValueError(f"{path.name}: found a picture; wanted a FITS file with a point-spread function")
+        raise ValueError(f"{path}: found a picture; wanted a FITS file with a point-spread function")
     with opened_fits(path) as hdus:
         numbers = image_hdus(hdus)
-        image = np.squeeze(pixels_of(hdus[numbers[0]], path.name).astype(np.float64)) if numbers else np.zeros(0)
+        image = np.squeeze(pixels_of(hdus[numbers[0]], path).astype(np.float64)) if numbers else np.zeros(0)
     if image.ndim != 2 or not np.isfinite(image).all() or not image.sum() > 0:
-        raise ValueError(f"{path.name}: found no point-spread function; wanted one image (y, x) with light in it")
+        raise ValueError(f"{path}: found no point-spread function; wanted one image (y, x) with light in it")
     return (image / image.sum()).astype(np.float32)

@@ -1,12 +1,15 @@
 """Opening files that may be anything: what kind a file is, and whether all of it is there."""
 
+import bz2
 import contextlib
 import gzip
+import io
+import math
+import re
 import warnings
-import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 from astropy.io import fits
@@ -32,6 +35,15 @@ _OTHERS = {
     b"\x89HDF": "an HDF5 file",
 }
 
+_IMAGES = (fits.PrimaryHDU, fits.ImageHDU, fits.CompImageHDU)
+
+_BLOCK = 2880
+"""FITS headers and data come in blocks of this many bytes; a header card has 80."""
+_MOST_BLOCKS = 4000
+"""Headers longer than this (144,000 cards) are none: somebody's pixels are being read as cards."""
+_MOST_AXES = 8
+_BITPIX = (8, 16, 32, 64, -32, -64)
+
 
 def kind_of(path: Path) -> str:
     """What a file is by its first bytes: "FITS" or "picture".
@@ -52,35 +64,34 @@ def kind_of(path: Path) -> str:
         )
     try:
         start = _first_bytes(path)
-    except (OSError, EOFError, zlib.error) as error:
+    except Exception as error:  # the unpackers raise many kinds
         raise ValueError(
-            f"{path.name}: cannot be opened ({error}); check that you may read it and that it is whole"
-        ) from None
+            f"{path}: cannot be opened ({error}); check that you may read it and that it is whole"
+        ) from error
     for signature, kind in _SIGNATURES.items():
         if start.startswith(signature):
             return kind
     if not start:
-        raise ValueError(f"{path.name}: found an empty file; fetch it again")
-    other = next(
-        (what for signature, what in _OTHERS.items() if start.lstrip().startswith(signature)), "something else"
-    )
+        raise ValueError(f"{path}: found an empty file; fetch it again")
+    other = next((what for signature, what in _OTHERS.items() if start.lstrip().startswith(signature)), None)
+    found = other or f"no FITS file and no picture (it starts with {start[:8].decode('latin-1')!r})"
     raise ValueError(
-        f"{path.name}: found {other}; wanted a FITS image or a PNG, JPEG or TIFF picture: save it as one of these"
+        f"{path}: found {found}; wanted a FITS image or a PNG, JPEG or TIFF picture: save it as one of these"
     )
 
 
 def _first_bytes(path: Path) -> bytes:
-    with path.open("rb") as stream:
-        start = stream.read(16)
-    if start.startswith(b"\x1f\x8b"):
-        with gzip.open(path) as stream:
-            start = stream.read(16)
-    elif start.startswith(b"BZh"):
-        import bz2
+    with _unpacked(path) as stream:
+        return stream.read(16)
 
-        with bz2.open(path) as stream:
-            start = stream.read(16)
-    return start
+
+def _unpacked(path: Path) -> IO[bytes]:
+    """The bytes of a file, unpacked if it was packed with gzip or bzip2."""
+    with path.open("rb") as stream:
+        start = stream.read(3)
+    if start.startswith(b"\x1f\x8b"):
+        return gzip.open(path)
+    return bz2.open(path) if start == b"BZh" else path.open("rb")
 
 
 @contextlib.contextmanager
@@ -92,19 +103,19 @@ def opened_fits(path: Path) -> Iterator[fits.HDUList]:
     Raises
     ------
     ValueError
-        If the file cannot be read as FITS, or ends too early.
+        If the file cannot be read as FITS, ends too early, or has bytes after its last HDU.
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        try:
-            with fits.open(path, memmap=False) as hdus:
-                _check_whole(path, hdus)
+        number = _check_whole(path)
+        with _opened(path, number) as hdus:
+            try:
                 yield hdus
-        except (OSError, EOFError, zlib.error, fits.VerifyError) as error:
-            raise _damaged(path.name, error) from None
+            except fits.VerifyError as error:  # astropy parses a card when it is asked for
+                raise _damaged(path, error) from error
 
 
-def pixels_of(hdu: Any, name: str) -> np.ndarray:
+def pixels_of(hdu: Any, name: object) -> np.ndarray:
     """The image in an HDU of the file called `name`.
 
     Raises
@@ -113,9 +124,12 @@ def pixels_of(hdu: Any, name: str) -> np.ndarray:
         If its bytes make no image.
     """
     try:
-        return np.asarray(hdu.data)
-    except (ValueError, TypeError) as error:  # a buffer that is too small, by astropy's version
-        raise _damaged(name, error) from None
+        image = np.asarray(hdu.data)
+    except Exception as error:  # astropy raises many kinds for cards that contradict the bytes
+        raise _damaged(name, error) from error
+    if image.dtype.kind not in "biuf":
+        raise _damaged(name, f"a table or nothing where the image {hdu.name} should be")
+    return image
 
 
 def image_hdus(hdus: fits.HDUList) -> list[int]:
@@ -123,23 +137,113 @@ def image_hdus(hdus: fits.HDUList) -> list[int]:
     return [
         number
         for number, hdu in enumerate(hdus)
-        if hdu.is_image and len([length for length in (hdu.shape or ()) if length > 1]) >= 2
+        if isinstance(hdu, _IMAGES) and len([length for length in (hdu.shape or ()) if length > 1]) >= 2
     ]
 
 
-def _check_whole(path: Path, hdus: fits.HDUList) -> None:
-    """Refuse a file that ends before its last HDU does; astropy only warns, and only when the data are used."""
-    number = len(hdus)  # reads every header, to the end of a compressed file
-    with path.open("rb") as stream:
-        if stream.read(2) in (b"\x1f\x8b", b"BZ"):
-            return
-    size = path.stat().st_size
-    ends = [info["datLoc"] + info["datSpan"] for hdu in hdus if (info := hdu.fileinfo())]
-    # Zeros that fill the last block may be missing: nothing is lost then.
-    if number == 0 or size < max(ends, default=0) - 2879:
-        raise OSError(f"{size} bytes where its headers promise {max(ends, default=0)}")
+def _opened(path: Path, number: int) -> fits.HDUList:
+    """The file's HDUs, every header read; `number` of them are wanted."""
+    try:
+        hdus = fits.open(path, memmap=False)
+        found = len(hdus)
+        _ = [hdu.shape for hdu in hdus if isinstance(hdu, _IMAGES)]
+    except Exception as error:  # astropy raises KeyError, TypeError, AttributeError ... for damaged headers
+        raise _damaged(path, error) from error
+    if found != number:
+        hdus.close()
+        raise _damaged(path, f"{found} of its {number} HDUs can be read")
+    return hdus
 
 
-def _damaged(name: str, error: Exception) -> ValueError:
+def _check_whole(path: Path) -> int:
+    """How many HDUs a file has, by its headers alone; each is there to the last byte of its data.
+
+    astropy only warns of a file that ends too early, reads a header that is cut off as if it were none, and believes
+    any number of axes. So this walks the blocks itself, to the end of a packed file, too, whose checksum is there.
+    """
+    number = 0
+    with _unpacked(path) as stream:
+        while True:
+            block = _read(path, stream, _BLOCK)
+            if not block.strip(b"\0 "):
+                if not block:
+                    break
+                continue  # tapes and some programs fill files up with zeros
+            start = b"XTENSION=" if number else b"SIMPLE  ="
+            if not block.startswith(start):
+                raise _damaged(path, f"bytes that are no header after {number} HDUs")
+            cards = _cards(path, stream, block, number)
+            size = _data_size(path, cards, number)
+            _skip(path, stream, size, number)
+            number += 1
+    return number
+
+
+def _cards(path: Path, stream: IO[bytes], block: bytes, number: int) -> dict[str, bytes]:
+    """The header that begins with this block: keyword to the text after it, up to the END card."""
+    cards: dict[str, bytes] = {}
+    for _ in range(_MOST_BLOCKS):
+        for start in range(0, len(block), 80):
+            keyword = block[start : start + 8].rstrip()
+            if keyword == b"END":
+                return cards
+            cards.setdefault(keyword.decode("latin-1"), block[start + 8 : start + 80])
+        block = _read(path, stream, _BLOCK)
+        if not block:
+            break
+    raise _damaged(path, f"the header of HDU {number} has no end")
+
+
+def _data_size(path: Path, cards: dict[str, bytes], number: int) -> int:
+    """Bytes of an HDU's data without filling (FITS standard 4.0, eq. 2)."""
+
+    def whole_number(keyword: str, default: int | None = None) -> int:
+        if keyword not in cards and default is not None:
+            return default
+        text = cards.get(keyword, b"").split(b"/")[0].strip(b"= ").decode("latin-1")
+        if not re.fullmatch(r"[+-]?\d{1,18}", text):
+            raise _damaged(path, f"HDU {number} has {keyword} = {text or 'nothing'} where a whole number should be")
+        return int(text)
+
+    bitpix, axes = whole_number("BITPIX"), whole_number("NAXIS")
+    if bitpix not in _BITPIX:
+        raise _damaged(path, f"HDU {number} has BITPIX = {bitpix}")
+    for keyword, count in (("NAXIS", axes), ("ZNAXIS", whole_number("ZNAXIS", 0))):
+        if not 0 <= count <= _MOST_AXES:
+            raise _damaged(
+                path, f"HDU {number} has {keyword} = {count}, more than {_MOST_AXES} axes or fewer than none"
+            )
+    lengths = [whole_number(f"NAXIS{axis + 1}") for axis in range(axes)]
+    if lengths and lengths[0] == 0 and "GROUPS" in cards:
+        lengths = lengths[1:]
+    group, groups = whole_number("PCOUNT", 0), whole_number("GCOUNT", 1)
+    if min([*lengths, group, groups]) < 0:
+        raise _damaged(path, f"HDU {number} has an axis shorter than nothing")
+    return abs(bitpix) // 8 * groups * (group + math.prod(lengths)) if lengths else 0
+
+
+def _skip(path: Path, stream: IO[bytes], size: int, number: int) -> None:
+    """Pass over data and the filling after it, which a file's end may lack: nothing is lost then."""
+    left = size
+    if isinstance(stream, io.BufferedReader):  # a plain file
+        here, end = stream.tell(), path.stat().st_size
+        left = max(0, size - (end - here))
+        stream.seek(min(here + size, end))
+    else:
+        while left and (chunk := _read(path, stream, min(left, 2**20))):
+            left -= len(chunk)
+    if left:
+        raise _damaged(path, f"{left} bytes are missing from the data of HDU {number}")
+    _read(path, stream, -size % _BLOCK)
+
+
+def _read(path: Path, stream: IO[bytes], size: int) -> bytes:
+    try:
+        return stream.read(size)
+    except Exception as error:  # the unpackers raise many kinds
+        raise _damaged(path, error) from error
+
+
+def _damaged(name: object, error: Exception | str) -> ValueError:
     reason = (str(error).strip().splitlines() or [""])[0] or type(error).__name__
     return ValueError(f"{name}: damaged or cut short, cannot be read as FITS ({reason}); fetch it again")

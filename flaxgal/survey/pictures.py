@@ -38,10 +38,9 @@ def read_picture(
     names = bands or (COLOURS if len(planes) == 3 else ("grey",))
     if len(names) != len(planes):
         raise ValueError(
-            f"{path.name}: found {len(planes)} bands, but {len(names)} names ({' '.join(names)}); "
-            f"give {len(planes)} names"
+            f"{path}: found {len(planes)} bands, but {len(names)} names ({' '.join(names)}); give {len(planes)} names"
         )
-    check_light(path.name, planes)
+    check_light(path, planes)
     return Cutout(
         object_id=object_id if object_id is not None else stem_of(path.name),
         flux=planes,
@@ -55,37 +54,44 @@ def read_picture(
 
 def _planes(path: Path) -> Float32[np.ndarray, "band y x"]:
     with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
         warnings.simplefilter("error", Image.DecompressionBombWarning)
         try:
             with Image.open(path, formats=FORMATS) as picture:
-                if getattr(picture, "n_frames", 1) > 1:
-                    raise ValueError(f"{path.name}: found several pictures in a file; wanted one: save them apart")
-                return _pixels(picture, path.name)
-        except (OSError, SyntaxError, Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
-            raise ValueError(
-                f"{path.name}: damaged, cut short or too large, cannot be read as a picture ({error}); fetch it again"
-            ) from None
-
-
-def _pixels(picture: Image.Image, name: str) -> np.ndarray:
-    mode = picture.mode
-    if mode == "F":
+                number = getattr(picture, "n_frames", 1)
+                picture.load()
+        except Exception as error:  # Pillow raises many kinds for damaged files
+            raise _damaged(path, error) from error
+    if number > 1:
+        raise ValueError(f"{path}: found several pictures in a file; wanted one: save them apart")
+    if picture.mode == "F":
         raise ValueError(
-            f"{name}: found a picture of floating point numbers, which says nothing about black and white; "
+            f"{path}: found a picture of floating point numbers, which says nothing about black and white; "
             f"save flux as FITS, or a picture with 8 bits"
         )
-    if mode == "I" or mode.startswith("I;16"):
-        pixels = np.asarray(picture, np.float32)[None]
+    is_deep = picture.mode == "I" or picture.mode.startswith("I;16")
+    try:
+        pixels = np.asarray(picture if is_deep else _eight_bits(picture), np.float32)
+    except Exception as error:
+        raise _damaged(path, error) from error
+    if is_deep:
         if pixels.min() < 0 or pixels.max() > 65535:
-            raise ValueError(f"{name}: found a picture of 32-bit integers; wanted 8 or 16 bits: save flux as FITS")
-        return pixels / np.float32(257)
-    if mode in ("P", "PA"):
+            raise ValueError(f"{path}: found a picture of 32-bit integers; wanted 8 or 16 bits: save flux as FITS")
+        pixels = pixels / np.float32(257)
+    return pixels[None] if pixels.ndim == 2 else pixels.transpose(2, 0, 1)
+
+
+def _eight_bits(picture: Image.Image) -> Image.Image:
+    """The picture in grey or in red, green and blue, without palette and transparency."""
+    if picture.mode in ("P", "PA"):
         colours = np.asarray(picture.convert("RGBA").convert("RGB"))
         is_grey = (colours[..., 0] == colours[..., 1]).all() and (colours[..., 1] == colours[..., 2]).all()
-        picture = picture.convert("RGB").convert("L" if is_grey else "RGB")
-    elif mode in ("1", "L", "LA", "La"):
-        picture = picture.convert("L")
-    else:
-        picture = picture.convert("RGB")
-    pixels = np.asarray(picture, np.float32)
-    return pixels[None] if pixels.ndim == 2 else pixels.transpose(2, 0, 1)
+        return picture.convert("RGB").convert("L" if is_grey else "RGB")
+    return picture.convert("L" if picture.mode in ("1", "L", "LA", "La") else "RGB")
+
+
+def _damaged(path: Path, error: Exception) -> ValueError:
+    reason = (str(error).strip().splitlines() or [""])[0] or type(error).__name__
+    return ValueError(
+        f"{path}: damaged, cut short or too large, cannot be read as a picture ({reason}); fetch it again"
+    )

@@ -50,7 +50,7 @@ def read_one(
         cutout = _read_file(paths[0], object_id=object_id, bands=names, **given)
     else:
         if names is not None and len(names) != len(paths):
-            raise ValueError(f"{paths[0].name}: found {len(paths)} files, but {len(names)} band names; give one a file")
+            raise ValueError(f"{paths[0]}: found {len(paths)} files, but {len(names)} band names; give one a file")
         each = [None] * len(paths) if names is None else [(name,) for name in names]
         parts = [_read_file(one, object_id=None, bands=band, **given) for one, band in zip(paths, each, strict=True)]
         cutout = merged(parts, object_id=object_id or _common_name(paths, parts[0]))
@@ -104,19 +104,28 @@ def read_many(inputs: Sequence[PathLike] | PathLike, **overrides: Any) -> Iterat
 
 
 def _read_file(path: Path, **given: Any) -> Cutout:
+    try:
+        return _read_content(path, **given)
+    except ValueError as error:
+        if str(error).startswith(f"{path}:"):
+            raise
+        raise ValueError(f"{path}: {error}") from error  # the record's own checks know the galaxy, not its file
+
+
+def _read_content(path: Path, **given: Any) -> Cutout:
     if kind_of(path) == "picture":
         return read_picture(path, **given)
     with opened_fits(path) as hdus:
         if hdus[0].header.get("FLAXGAL") == "revision":
             raise ValueError(
-                f"{path.name}: found a mask of a label store; wanted the image that it was drawn on: name the store"
+                f"{path}: found a mask of a label store; wanted the image that it was drawn on: name the store"
             )
         if fits_format.is_flaxgal(hdus):
-            cutout = fits_format.read(hdus, path.name, given)
-            check_light(path.name, cutout.flux)
+            cutout = fits_format.read(hdus, path, given)
+            check_light(path, cutout.flux)
             return cutout
         if "PROB" in hdus and "FLAXGAL" in hdus[0].header:
-            raise ValueError(f"{path.name}: found a prediction of flaxgal; wanted the image that it was made from")
+            raise ValueError(f"{path}: found a prediction of flaxgal; wanted the image that it was made from")
         return read_image(hdus, path, **given)
 
 
@@ -203,7 +212,7 @@ def _frame_centre(path: Path) -> tuple[float, float] | None:
     try:
         with opened_fits(path) as hdus:
             for number in image_hdus(hdus):
-                wcs = cards.celestial_wcs(hdus[number].header, path.name)
+                wcs = cards.celestial_wcs(hdus[number].header, path)
                 if wcs is not None:
                     return wcs_centre_deg(wcs, hdus[number].shape[-2:])
     except ValueError:

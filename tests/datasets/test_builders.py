@@ -182,3 +182,10 @@ def test_what_does_not_fit_is_refused_and_leaves_nothing(tmp_path, examples, opt
 def test_a_folder_without_a_snapshot_is_named(tmp_path):
     with pytest.raises(ValueError, match=r"no dataset snapshot here \(no dataset_info\.json\)"):
         open_snapshot(tmp_path)
+
+
+@pytest.mark.parametrize("size", [0, -3])
+def test_a_size_of_no_pixels_is_refused_and_leaves_nothing(size: int, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="1 pixel or more"):
+        build_snapshot([], tmp_path / "sets", bands=("grey",), classes=("arm",), image_size=size)
+    assert not (tmp_path / "sets").exists()
