@@ -174,7 +174,7 @@ class Cutout:
         if any(band not in self.bands for band in wanted) or not wanted:
             raise ValueError(
                 f"{self.object_id}: bands found are {' '.join(self.bands)}, wanted {' '.join(wanted) or 'none'}; "
-                f"use a run trained on {' '.join(self.bands)}, or one trained on grey, or give the missing bands with it"
+                f"use a run trained on {' '.join(self.bands)}, or one trained on grey, or give the files of all bands"
             )
         planes = [self.bands.index(band) for band in wanted]
         return replace(
