@@ -183,7 +183,7 @@ def _card(header: fits.Header, key: str, kind: type, name: object, *default: Any
     if not isinstance(value, (int, float) if kind is float else kind) or isinstance(value, bool):
         found = "without" if key not in header else f"with the value {value!r} in"
         raise ValueError(f"{name}: a flaxgal cutout {found} its card {key}; it was changed by hand: write it again")
-    return value
+    return float(value) if kind is float else value
 
 
 def _text(header: fits.Header, key: str, name: object) -> str:

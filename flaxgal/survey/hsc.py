@@ -11,7 +11,7 @@ import numpy as np
 from astropy.io import fits
 from jaxtyping import Float32
 
-from flaxgal.survey.opening import image_hdus, kind_of, opened_fits, pixels_of
+from flaxgal.survey.opening import IMAGE_KINDS, image_hdus, kind_of, opened_fits, pixels_of
 
 __all__ = ["coadd_parts", "read_psf"]
 
@@ -22,25 +22,26 @@ def coadd_parts(hdus: fits.HDUList, name: object) -> dict[str, int] | None:
     Raises
     ------
     ValueError
-        If it is one, by its EXTTYPE card or the cards of its mask, and was cut off before the mask or the variance.
+        If it is one, by its EXTTYPE card or the cards of its mask, and lacks the image, the mask or the variance.
     """
     parts: dict[str, int] = {}
     for number, hdu in enumerate(hdus[:8]):
         kind = str(hdu.header.get("EXTTYPE", hdu.header.get("EXTNAME", ""))).strip().upper()
-        if kind in ("IMAGE", "MASK", "VARIANCE"):
+        if kind in ("IMAGE", "MASK", "VARIANCE") and isinstance(hdu, IMAGE_KINDS):
             parts.setdefault(kind, number)
     if not parts and len(hdus) >= 3 and _names_planes(hdus[2]):
         parts = dict(zip(("IMAGE", "MASK", "VARIANCE"), range(1, len(hdus)), strict=False))
-    if "IMAGE" not in parts:
-        return None
-    missing = [kind for kind in ("MASK", "VARIANCE") if kind not in parts]
-    is_coadd = "EXTTYPE" in hdus[parts["IMAGE"]].header or ("MASK" in parts and _names_planes(hdus[parts["MASK"]]))
+    # A lone image may keep its EXTTYPE card, as the primary HDU; a coadd's HDUs are extensions.
+    is_coadd = any(number > 0 and "EXTTYPE" in hdus[number].header for number in parts.values()) or (
+        "MASK" in parts and _names_planes(hdus[parts["MASK"]])
+    )
+    missing = [kind for kind in ("IMAGE", "MASK", "VARIANCE") if kind not in parts]
     if missing and is_coadd:
         raise ValueError(
-            f"{name}: found an HSC coadd without its {' and '.join(missing)}; the file may have been cut short: fetch it "
-            f"again with image, mask and variance, or save the image alone without its EXTTYPE card"
+            f"{name}: found an HSC coadd without its {' and '.join(missing)}; the file may have been cut short: fetch "
+            f"it again with image, mask and variance, or save the image alone as the primary HDU"
         )
-    return parts if "MASK" in parts else None
+    return parts if "IMAGE" in parts and "MASK" in parts else None
 
 
 def _names_planes(hdu: Any) -> bool:

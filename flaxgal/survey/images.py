@@ -36,7 +36,7 @@ def read_image(
     bands: tuple[str, ...] | None = None,
     pixel_scale_arcsec: float | None = None,
 ) -> Cutout:
-    """The first image with light in an open FITS file, with mask and variance if it is an HSC coadd or has HDUs so named.
+    """The first image with light in an open FITS file; mask and variance if it is an HSC coadd or has HDUs so named.
 
     Axes: a cube is (band, y, x); 8-bit (y, x, 3) is a colour picture. Axes of one pixel are dropped.
 

@@ -9,12 +9,12 @@ import re
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 from astropy.io import fits
 
-__all__ = ["STORE_FILE", "image_hdus", "kind_of", "opened_fits", "pixels_of"]
+__all__ = ["IMAGE_KINDS", "STORE_FILE", "image_hdus", "kind_of", "opened_fits", "pixels_of"]
 
 STORE_FILE = "store.json"
 """A folder with this file in it is a label store; `flaxgal.labels.store` reads it, and nothing here walks into it."""
@@ -35,7 +35,7 @@ _OTHERS = {
     b"\x89HDF": "an HDF5 file",
 }
 
-_IMAGES = (fits.PrimaryHDU, fits.ImageHDU, fits.CompImageHDU)
+IMAGE_KINDS = (fits.PrimaryHDU, fits.ImageHDU, fits.CompImageHDU)
 
 _BLOCK = 2880
 """FITS headers and data come in blocks of this many bytes; a header card has 80."""
@@ -85,7 +85,7 @@ def _first_bytes(path: Path) -> bytes:
         return stream.read(16)
 
 
-def _unpacked(path: Path) -> IO[bytes]:
+def _unpacked(path: Path) -> io.BufferedIOBase:
     """The bytes of a file, unpacked if it was packed with gzip or bzip2."""
     with path.open("rb") as stream:
         start = stream.read(3)
@@ -107,8 +107,7 @@ def opened_fits(path: Path) -> Iterator[fits.HDUList]:
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        number = _check_whole(path)
-        with _opened(path, number) as hdus:
+        with _opened(path, _check_whole(path)) as hdus:
             try:
                 yield hdus
             except fits.VerifyError as error:  # astropy parses a card when it is asked for
@@ -137,33 +136,45 @@ def image_hdus(hdus: fits.HDUList) -> list[int]:
     return [
         number
         for number, hdu in enumerate(hdus)
-        if isinstance(hdu, _IMAGES) and len([length for length in (hdu.shape or ()) if length > 1]) >= 2
+        if isinstance(hdu, IMAGE_KINDS) and len([length for length in (hdu.shape or ()) if length > 1]) >= 2
     ]
 
 
-def _opened(path: Path, number: int) -> fits.HDUList:
-    """The file's HDUs, every header read; `number` of them are wanted."""
+def _opened(path: Path, places: list[tuple[int, int]]) -> fits.HDUList:
+    """The file's HDUs, which must lie where the walk through its headers found them.
+
+    astropy is asked for as many as there are, not for all: a damaged one can send it back to the same place for ever.
+    """
+    hdus = None
     try:
         hdus = fits.open(path, memmap=False)
-        found = len(hdus)
-        _ = [hdu.shape for hdu in hdus if isinstance(hdu, _IMAGES)]
+        infos = [hdus[number].fileinfo() for number in range(len(places))]
+        found = [(info["datLoc"], info["datLoc"] + info["datSpan"]) for info in infos]
+        _ = [hdu.shape for hdu in hdus[: len(places)] if isinstance(hdu, IMAGE_KINDS)]
     except Exception as error:  # astropy raises KeyError, TypeError, AttributeError ... for damaged headers
+        if hdus is not None:
+            hdus.close()
         raise _damaged(path, error) from error
-    if found != number:
+    if found != places:
         hdus.close()
-        raise _damaged(path, f"{found} of its {number} HDUs can be read")
+        raise _damaged(path, f"the headers of its {len(places)} HDUs contradict themselves")
     return hdus
 
 
-def _check_whole(path: Path) -> int:
-    """How many HDUs a file has, by its headers alone; each is there to the last byte of its data.
+def _check_whole(path: Path) -> list[tuple[int, int]]:
+    """Where the data of each HDU begin and end with their filling, by the headers alone; all of them are there.
 
     astropy only warns of a file that ends too early, reads a header that is cut off as if it were none, and believes
     any number of axes. So this walks the blocks itself, to the end of a packed file, too, whose checksum is there.
     """
-    number = 0
-    with _unpacked(path) as stream:
+    try:
+        opened = _unpacked(path)
+    except OSError as error:
+        raise _damaged(path, error) from error
+    places: list[tuple[int, int]] = []
+    with opened as stream:
         while True:
+            number = len(places)
             block = _read(path, stream, _BLOCK)
             if not block.strip(b"\0 "):
                 if not block:
@@ -174,12 +185,12 @@ def _check_whole(path: Path) -> int:
                 raise _damaged(path, f"bytes that are no header after {number} HDUs")
             cards = _cards(path, stream, block, number)
             size = _data_size(path, cards, number)
+            places.append((stream.tell(), stream.tell() + size + -size % _BLOCK))
             _skip(path, stream, size, number)
-            number += 1
-    return number
+    return places
 
 
-def _cards(path: Path, stream: IO[bytes], block: bytes, number: int) -> dict[str, bytes]:
+def _cards(path: Path, stream: io.BufferedIOBase, block: bytes, number: int) -> dict[str, bytes]:
     """The header that begins with this block: keyword to the text after it, up to the END card."""
     cards: dict[str, bytes] = {}
     for _ in range(_MOST_BLOCKS):
@@ -214,6 +225,8 @@ def _data_size(path: Path, cards: dict[str, bytes], number: int) -> int:
                 path, f"HDU {number} has {keyword} = {count}, more than {_MOST_AXES} axes or fewer than none"
             )
     lengths = [whole_number(f"NAXIS{axis + 1}") for axis in range(axes)]
+    for axis in range(whole_number("ZNAXIS", 0)):
+        whole_number(f"ZNAXIS{axis + 1}")
     if lengths and lengths[0] == 0 and "GROUPS" in cards:
         lengths = lengths[1:]
     group, groups = whole_number("PCOUNT", 0), whole_number("GCOUNT", 1)
@@ -222,7 +235,7 @@ def _data_size(path: Path, cards: dict[str, bytes], number: int) -> int:
     return abs(bitpix) // 8 * groups * (group + math.prod(lengths)) if lengths else 0
 
 
-def _skip(path: Path, stream: IO[bytes], size: int, number: int) -> None:
+def _skip(path: Path, stream: io.BufferedIOBase, size: int, number: int) -> None:
     """Pass over data and the filling after it, which a file's end may lack: nothing is lost then."""
     left = size
     if isinstance(stream, io.BufferedReader):  # a plain file
@@ -237,7 +250,7 @@ def _skip(path: Path, stream: IO[bytes], size: int, number: int) -> None:
     _read(path, stream, -size % _BLOCK)
 
 
-def _read(path: Path, stream: IO[bytes], size: int) -> bytes:
+def _read(path: Path, stream: io.BufferedIOBase, size: int) -> bytes:
     try:
         return stream.read(size)
     except Exception as error:  # the unpackers raise many kinds

@@ -57,3 +57,19 @@ def test_an_empty_point_spread_function_is_refused(coadd_file, tmp_path):
     fits.PrimaryHDU(np.zeros((43, 41))).writeto(tmp_path / "psf.fits")
     with pytest.raises(ValueError, match=r"psf\.fits: found no point-spread function"):
         read_cutout(coadd_file(), psf=tmp_path / "psf.fits")
+
+
+@pytest.mark.parametrize("lost", ["IMAGE", "MASK", "VARIANCE"])
+def test_a_coadd_without_one_of_its_parts_is_refused(coadd_file, lost):
+    path = coadd_file()
+    with fits.open(path) as hdus:
+        kept = fits.HDUList([hdu.copy() for hdu in hdus if hdu.header.get("EXTTYPE") != lost])
+    kept.writeto(path, overwrite=True)
+    with pytest.raises(ValueError, match=rf"9071\.fits: found an HSC coadd without its {lost}; .* fetch it again"):
+        read_cutout(path)
+
+
+@pytest.mark.parametrize("cards", [{}, {"EXTTYPE": "IMAGE"}, {"EXTNAME": "IMAGE"}])
+def test_a_lone_image_is_no_coadd(image_file, cards):
+    read = read_cutout(image_file(FILTER="HSC-R", FLUXMAG0=10**10.8, **cards))
+    assert (read.bands, read.variance, dict(read.mask_planes)) == (("r",), None, {})

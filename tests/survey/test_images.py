@@ -134,6 +134,23 @@ def test_a_compressed_image_is_read_by_content_not_by_name(tmp_path, make_galaxy
     assert read.object_id == name.split(".")[0]
 
 
+def test_an_empty_image_gives_way_to_the_next_one(tmp_path, make_galaxy, make_wcs):
+    """GALFIT writes an empty primary HDU, then the galaxy, its model, and what is left over."""
+    galaxy, empty = make_galaxy(), np.zeros((40, 40), np.float32)
+    images = [fits.ImageHDU(image, make_wcs().to_header()) for image in (galaxy, galaxy * 2, galaxy * 3)]
+    fits.HDUList([fits.PrimaryHDU(empty), *images]).writeto(tmp_path / "a.fits")
+    read = read_cutout(tmp_path / "a.fits")
+    np.testing.assert_array_equal(read.flux[0], galaxy)
+    assert read.pixel_scale_arcsec == pytest.approx(0.168)
+
+
+def test_noise_is_not_taken_for_an_empty_image(tmp_path):
+    image, noise = np.zeros((5, 6), np.float32), np.ones((5, 6), np.float32)
+    fits.HDUList([fits.PrimaryHDU(image), fits.ImageHDU(noise, name="ERR")]).writeto(tmp_path / "a.fits")
+    with pytest.raises(ValueError, match=r"a\.fits: every pixel is zero"):
+        read_cutout(tmp_path / "a.fits")
+
+
 @pytest.mark.parametrize(
     ("name", "value", "variance"), [("VARIANCE", 4.0, 4.0), ("ERR", 3.0, 9.0), ("IVAR", 0.25, 4.0)]
 )

@@ -219,7 +219,7 @@ def broken_wcs(path):
         (lambda path: truncated(image_of(1.0)(path)), r"a\.fits: damaged or cut short, .*; fetch it again"),
         (table, r"a\.fits: found no image among its 2 HDUs \(BinTableHDU, PrimaryHDU\); wanted"),
         (one_line, r"a\.fits: found no image among its 1 HDUs"),
-        (volume, r"a\.fits: found an image with axes \(2, 3, 4, 5\); wanted \(y, x\) or \(band, y, x\)"),
+        (volume, r"a\.fits: found an image with axes \(2, 3, 4, 5\); wanted \(y, x\) or \(band, y, x\): save one"),
         (image_of(np.nan), r"a\.fits: every pixel is NaN; wanted an image with light"),
         (image_of(0.0), r"a\.fits: every pixel is zero; wanted an image with light"),
         (prediction, r"a\.fits: found a prediction of flaxgal; wanted the image that it was made from"),

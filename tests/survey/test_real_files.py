@@ -128,3 +128,10 @@ def test_every_real_file_makes_a_picture_and_a_colour_picture(real_data):
         assert fitted.max() > 100
         assert frame.to_native(fitted.astype(np.float32)).shape[:2] == cutout.image_shape
         assert lupton_rgb(cutout).shape == (*cutout.image_shape, 3)
+
+
+def test_the_galaxy_in_what_galfit_wrote_is_read(real_data):
+    files = sorted((real_data / "sdss_spirals" / "galfit").glob("*_galfit_out.fits"))
+    assert files
+    for path in files:
+        np.testing.assert_array_equal(read_cutout(path).flux[0], fits.getdata(path, 1).astype(np.float32))
