@@ -56,7 +56,7 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def demo(
-    *, out: Path = Path("demo"), galaxies: int = 4000, steps: int = 400, test_galaxies: int = 200, seed: int = 0
+    *, out: Path = Path("demo"), galaxies: int = 4000, steps: int = 500, test_galaxies: int = 200, seed: int = 0
 ) -> int:
     """The whole main job on mock galaxies: train, segment, measure, compare with the truth.
 

@@ -88,7 +88,7 @@ def test_what_does_not_fit_is_left_out_in_a_sentence_and_the_rest_goes_on(folder
         "orphan.png": "orphan.png: a mask without its image",
         "small.png": "small.png: 4 × 5 pixels, but its image small.png has 12 × 10",
         "twice.png": "twice.png and twice.tif: 2 images of one name",
-        "broken.png": "broken.png: found something else; wanted a FITS image or a PNG",
+        "broken.png": "broken.png: found no FITS file and no picture (it starts with 'not a pi')",
         "coloured.png": "coloured.png: a mask in colours",
     }.items():
         assert sentence in reasons.pop(name)
