@@ -7,10 +7,10 @@ with masks and ratios compared with the truth.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from astropy.table import Table, join
@@ -39,16 +39,11 @@ BAND = "i"
 """The band whose flux ratios are compared with the truth."""
 
 
-class Track(Protocol):
-    """Passes items through, and shows how many have gone by."""
-
-    def __call__(self, items: Iterable[Any], name: str, total: int) -> Iterator[Any]:
-        """The same items."""
-        ...
+Track = Callable[[Iterable[Any], str, int], Iterator[Any]]
+"""Passes items through, and shows under a name how many of a total have gone by."""
 
 
-def _untracked(items: Iterable[Any], name: str, total: int) -> Iterator[Any]:
-    del name, total
+def _untracked(items: Iterable[Any], _name: str, _total: int) -> Iterator[Any]:
     return iter(items)
 
 
