@@ -286,7 +286,7 @@ def evaluate(
         split: train, validation or test.
     """
     from flaxgal.evaluate import evaluate as score
-    from flaxgal.figures import save
+    from flaxgal.figures import from_best_to_worst, save
 
     found = score(run, snapshot, split)
     rows = {"all": found.summary["all"], **found.summary["by_survey"], **found.summary["by_size"]}
@@ -296,7 +296,15 @@ def evaluate(
         others = " ".join(f"{scores[score]['mean']:6.3f}" for score in ("iou", "precision", "recall"))
         print(f"{name:>12s} {scores['galaxies']:8d}  {dice} {others} {scores['dice']['pooled']:6.3f}")
     print(f"galaxy by galaxy: {found.path}")
-    print(f"from the best to the worst: {save(_panels(found), run / 'figures' / f'{found.path.stem}.png')}")
+    figure = from_best_to_worst(
+        found.examples.image,
+        found.probability,
+        found.truth,
+        dice=found.galaxies["dice"].tolist(),
+        names=found.examples.object_id.tolist(),
+        threshold=found.summary["threshold"],
+    )
+    print(f"from the best to the worst: {save(figure, run / 'figures' / f'{found.path.stem}.png')}")
     return 0
 
 
@@ -359,24 +367,6 @@ def measure(inputs: Inputs, *, masks: Path, out: Path = Path("arms")) -> int:
     journal.remove()
     where = " and ".join(map(str, outs)) if rows else "no table written"
     return _closing(f"{len(rows)} galaxies measured: {where}", len(rows), left_out)
-
-
-def _panels(found: Any) -> Any:
-    """Image, truth and prediction of eight evaluated galaxies, from the best to the worst."""
-    import numpy as np
-
-    from flaxgal.figures import prediction_panels
-
-    dice, examples = np.asarray(found.galaxies["dice"]), found.examples
-    chosen = np.argsort(-dice)[np.unique(np.linspace(0, len(dice) - 1, 8).astype(int))]
-    return prediction_panels(
-        [picture if picture.shape[-1] == 3 else picture[..., :1] for picture in examples.image[chosen]],
-        list(found.probability[chosen]),
-        threshold=found.summary["threshold"],
-        dice=list(dice[chosen]),
-        truth=list(found.truth[chosen]),
-        names=[str(name) for name in examples.object_id[chosen]],
-    )
 
 
 def _experiment(arguments: Sequence[str]) -> tuple[TrainConfig, list[str]]:

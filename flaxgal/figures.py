@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["arms_found", "learning_curves", "prediction_panels", "ratio_scatter", "save"]
+__all__ = ["arms_found", "from_best_to_worst", "learning_curves", "prediction_panels", "ratio_scatter", "save"]
 
 FOUND = "#56B4E9"
 """Sky blue, which shows on galaxies of any colour: what the model found."""
@@ -128,6 +128,33 @@ def prediction_panels(
 
 
 @_styled
+def from_best_to_worst(
+    pictures: UInt8[np.ndarray, "n y x band"],
+    probability: Float[np.ndarray, "n y x"],
+    truth: Bool[np.ndarray, "n y x"],
+    *,
+    dice: Sequence[float],
+    names: Sequence[str],
+    threshold: float,
+    number: int = 8,
+) -> Figure:
+    """`prediction_panels` of some of many scored galaxies, evenly spread from the highest Dice to the lowest.
+
+    Three bands are shown in colour, otherwise the first.
+    """
+    order = np.argsort(-np.asarray(dice, float), kind="stable")
+    chosen = order[np.unique(np.linspace(0, len(order) - 1, number).astype(int))]
+    shown = pictures[chosen] if pictures.shape[-1] == 3 else pictures[chosen][..., :1]
+    return prediction_panels(
+        list(shown),
+        list(probability[chosen]),
+        threshold=threshold,
+        truth=list(truth[chosen]),
+        dice=[float(dice[k]) for k in chosen],
+        names=[str(names[k]) for k in chosen],
+    )
+
+
 def arms_found(
     pictures: Sequence[Picture],
     arms: Sequence[Bool[np.ndarray, "y x"]],

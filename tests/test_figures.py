@@ -143,3 +143,16 @@ def test_a_figure_that_cannot_be_written_leaves_nothing(tmp_path):
 def test_importing_figures_imports_no_matplotlib():
     code = "import flaxgal.figures, sys; assert not {'matplotlib', 'jax', 'scipy'} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_panels_go_from_the_best_galaxy_to_the_worst():
+    rng = np.random.default_rng(0)
+    pictures = rng.integers(0, 255, (5, 8, 8, 1)).astype(np.uint8)
+    truth = np.zeros((5, 8, 8), bool)
+    truth[:, 2:4, 2:6] = True
+    figure = figures.from_best_to_worst(
+        pictures, truth * 0.9, truth, dice=[0.2, 0.9, 0.5, 0.1, 0.7], names=list("abcde"), threshold=0.5, number=3
+    )
+    said = " ".join(axes.get_xlabel() for axes in figure.axes).split()
+    assert [word for word in said if word in "abcde"] == ["b", "c", "d"]
+    assert [word for word in said if word.startswith("0.")] == ["0.90", "0.50", "0.10"]
