@@ -3,7 +3,13 @@
 The 16 labelled pictures (9 HSC, 7 Galaxy Zoo: 3D; 64 × 64, 8 bit) are scored once each, by a network that was trained
 on mock galaxies and then, with mocks in the same batches, on the pictures of the other four folds.
 
-Command:  python experiments/panels.py ../shared/data/panels --out runs/panels
+Command:  python experiments/panels.py PANELS --out runs/panels
+Result:   mean Dice over seeds 0, 1, 2: HSC 0.646 ± 0.005 (0.648, 0.640, 0.649), 95 % over galaxies 0.599 to 0.692;
+          GZ3D 0.457 ± 0.009 (0.447, 0.458, 0.464), 0.328 to 0.598.
+Hardware: two cores of an AMD EPYC, shared; about 11 minutes a seed. Measured at commit e548ed7 with these settings.
+
+PANELS holds panels.csv (id, role, fold), images/ and masks/. Pictures of one fold, and whatever shows the same galaxy,
+are never trained on when that fold is scored. The last numbers a run folder holds are used; nothing is chosen by score.
 """
 
 from __future__ import annotations
@@ -34,16 +40,16 @@ population = MockConfig(
 )
 on_mocks = TrainConfig(steps=500, evaluate_every=500, threshold=0.4)
 on_both = TrainConfig(
-    steps=150,
-    evaluate_every=150,
+    steps=250,
+    evaluate_every=250,
     threshold=0.4,
-    data=DataConfig(shares=(0.4, 0.6)),
+    data=DataConfig(shares=(0.15, 0.85)),
     optimizer=OptimizerConfig(learning_rate=1e-3),
 )
 
 
 def main(
-    panels: tyro.conf.Positional[Path], *, out: Path, seeds: tuple[int, ...] = (0, 1, 2), mocks: int = 8000
+    panels: tyro.conf.Positional[Path], *, out: Path, seeds: tuple[int, ...] = (0, 1, 2), mocks: int = 5000
 ) -> None:
     """Cross-validate, and write PREDICTIONS-SEED.npz for each seed: one boolean array a labelled picture."""
     rows = list(csv.DictReader((panels / "panels.csv").open()))

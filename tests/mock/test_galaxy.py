@@ -24,8 +24,10 @@ def eight():
 
 def test_a_mock_is_the_same_whatever_the_first_and_the_number(eight):
     five = render(CONFIG, jax.random.key(3), 5, first=3)
-    for name in ("flux", "variance", "arm_mask", "pitch_angle_deg", "chirality"):
+    for name in ("arm_mask", "chirality", "arm_count", "kind"):
         np.testing.assert_array_equal(getattr(five, name), getattr(eight, name)[3:], err_msg=name)
+    for name in ("flux", "variance", "pitch_angle_deg"):  # another number is another program, which may round otherwise
+        np.testing.assert_allclose(getattr(five, name), getattr(eight, name)[3:], rtol=1e-5, atol=1e-5, err_msg=name)
 
 
 @pytest.mark.long
