@@ -12,7 +12,8 @@ SHELL := /bin/bash
 BIN := .venv/bin
 FROZEN := pyproject.toml requirements.lock
 PIP_INSTALL = -m pip install --quiet --disable-pip-version-check --constraint requirements.lock --editable
-REAL_DATA_OPTION = $(if $(REAL_DATA),--real-data '$(REAL_DATA)')
+# One word: pytest takes a folder that stands alone for a place of tests, and looks for its settings there.
+REAL_DATA_OPTION = $(if $(REAL_DATA),--real-data='$(REAL_DATA)')
 
 .PHONY: demo test lint newest-test lock clean
 .DELETE_ON_ERROR:

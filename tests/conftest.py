@@ -35,7 +35,7 @@ def real_data(request: pytest.FixtureRequest) -> Path:
     """The folder of real galaxies."""
     folder = request.config.getoption("--real-data")
     if folder is None:
-        pytest.skip("needs real galaxies: give their folder by --real-data DIR (make test REAL_DATA=DIR)")
+        pytest.skip("needs real galaxies: give their folder by --real-data=DIR (make test REAL_DATA=DIR)")
     if not folder.is_dir():
         pytest.fail(f"--real-data {folder}: no such folder")
     return folder.resolve()
