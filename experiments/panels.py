@@ -9,7 +9,8 @@ Result:   mean Dice over seeds 0, 1, 2: HSC 0.646 ± 0.005 (0.648, 0.640, 0.649)
 Hardware: two cores of an AMD EPYC, shared; about 11 minutes a seed. Measured at commit e548ed7 with these settings.
 
 PANELS holds panels.csv (id, role, fold), images/ and masks/. Pictures of one fold, and whatever shows the same galaxy,
-are never trained on when that fold is scored. The last numbers a run folder holds are used; nothing is chosen by score.
+are never trained on when that fold is scored. The recipe itself was chosen among three by seed 0 on these very pictures
+(LOG.md), so the figures may flatter it a little. Data sets in OUT are used again: give another OUT after a change here.
 """
 
 from __future__ import annotations
