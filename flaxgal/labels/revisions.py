@@ -8,6 +8,7 @@ import dataclasses
 import gzip
 import io
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -38,9 +39,11 @@ __all__ = [
 UNCERTAIN = 255
 """Value of pixels that the annotator would not decide."""
 ORIGINS = ("drawn", "accepted", "corrected", "imported")
-"""Drawn by hand; a model's guess accepted as it was; such a guess corrected; brought in from elsewhere."""
+"""Drawn by hand; a model's guess, or somebody's revision (`parent`), accepted as it was; such a guess or revision
+corrected; brought in from elsewhere."""
 
-_FORMAT = 1
+_FORMAT = 2
+"""Layout 2 has cards of its own for how a mask was drawn; files of layout 1 lack them and are read as before."""
 _CARDS = {
     "object_id": ("OBJECT", "galaxy"),
     "annotator": ("ANNOTATR", "who says so"),
@@ -50,6 +53,11 @@ _CARDS = {
     "parent": ("PARENT", "revision it was made from"),
     "cutout_sha256": ("CUTSHA", "hash of the pixels it was drawn on"),
     "software": ("CREATOR", "what wrote it"),
+}
+_CARDS_SINCE_2 = {
+    "model_run": ("MODELRUN", "run that proposed a mask"),
+    "served_by": ("SERVEDBY", "order that served the galaxy"),
+    "drawing": ("DRAWING", "journal it was drawn in"),
 }
 
 
@@ -72,12 +80,26 @@ class Provenance:
     """Classes the annotator looked for: a class that is not named here is unknown, not absent."""
     created_utc: str = field(default_factory=utc_now)
     source: str = ""
-    """File or model run it came from."""
+    """File it came from."""
     parent: str = ""
     """`revision_id` of the revision it was made from; empty for a first one."""
+    active_seconds: float = 0.0
+    """Seconds of work on it, pauses left out."""
+    tool_counts: Mapping[str, int] = field(default_factory=dict)
+    """How often each tool was used: {"brush": 12, "tracer": 2, "undo": 3}."""
+    model_run: str = ""
+    """Training run whose model proposed a mask; empty if none did."""
+    model_threshold: float | None = None
+    """Arm probability from which on that proposal said arm."""
+    served_by: str = ""
+    """The order in which the galaxy was served ("random seed 0", "usefulness …", "jump"): to compare orders later."""
+    blind_repeat: bool = False
+    """Drawn a second time by the same annotator, who was not shown the first."""
+    drawing: str = ""
+    """Id of the journal it was drawn in: one drawing is committed once, also after a crash."""
     software: str = f"flaxgal {__version__}"
     details: Mapping[str, Any] = field(default_factory=dict)
-    """Anything else worth keeping, as JSON can hold it: seconds of work, tool counts, threshold …"""
+    """Anything else worth keeping, as JSON can hold it: a verdict, a remark …"""
     revision_id: str = ""
     """Hash of the file, given by the store when it is committed."""
 
@@ -92,6 +114,7 @@ class Provenance:
                 f"{self.object_id}: classes {', '.join(self.classes) or 'none'}, expected some of "
                 f"{', '.join(CLASS_CODES)}"
             )
+        _check_work(self.object_id, self.active_seconds, self.tool_counts, self.model_threshold)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -150,6 +173,16 @@ class Revision(Provenance):
         return np.isfinite(self.fraction).all(axis=0).astype(np.float32)  # type: ignore[arg-type]
 
 
+def _check_work(object_id: str, seconds: float, counts: Mapping[str, int], threshold: float | None) -> None:
+    if not (math.isfinite(seconds) and seconds >= 0):
+        raise ValueError(f"{object_id}: {seconds} seconds of active work, expected 0 or more")
+    if threshold is not None and not 0 <= threshold <= 1:
+        raise ValueError(f"{object_id}: model threshold {threshold}, expected a probability from 0 to 1")
+    negative = [f"{tool} {count}" for tool, count in counts.items() if count < 0]
+    if negative:
+        raise ValueError(f"{object_id}: tool counts {', '.join(negative)}, expected 0 or more")
+
+
 def _check_class_map(object_id: str, mask: np.ndarray, classes: Sequence[str]) -> None:
     allowed = [0, *(CLASS_CODES[name] for name in classes), UNCERTAIN]
     strange = np.setdiff1d(mask, allowed)
@@ -182,11 +215,16 @@ def revision_to_fits(revision: Revision, wcs: "WCS | None" = None) -> bytes:
     header = wcs_header(wcs)
     header["FLAXGAL"] = ("revision", "kind of flaxgal file")
     header["FLXFMT"] = (_FORMAT, "version of this layout")
-    for name, (card, comment) in _CARDS.items():
+    for name, (card, comment) in (_CARDS | _CARDS_SINCE_2).items():
         text = _ascii(getattr(revision, name))
         header[card] = (text, comment) if len(text) + len(comment) < 60 else text  # what does not fit warns
     header["CLASSES"] = (",".join(revision.classes), "classes the annotator looked for")
     header["NMARKED"] = (revision.marked_pixels, "pixels that belong to a class")
+    header["ACTIVE"] = (float(revision.active_seconds), "[s] active work")
+    header["TOOLS"] = json.dumps(dict(revision.tool_counts), sort_keys=True)
+    if revision.model_threshold is not None:
+        header["MODELTHR"] = (float(revision.model_threshold), "threshold of the proposal")
+    header["BLINDREP"] = (revision.blind_repeat, "drawn again without seeing the first")
     header["DETAILS"] = json.dumps(dict(revision.details), sort_keys=True)
     header["COMMENT"] = (
         "0 background, 1 spiral arm, 2 bar, 255 uncertain"
@@ -233,12 +271,23 @@ def provenance_from_header(header: "fits.Header", *, path: Path, revision_id: st
     values: dict[str, Any] = {name: _text(header[card]) for name, (card, _) in _CARDS.items()}
     values["classes"] = tuple(header["CLASSES"].split(","))
     values["details"] = json.loads(header["DETAILS"])
+    if header["FLXFMT"] >= 2:
+        values |= {name: _text(header[card]) for name, (card, _) in _CARDS_SINCE_2.items()}
+        threshold = header.get("MODELTHR")
+        values |= {
+            "active_seconds": float(header["ACTIVE"]),
+            "tool_counts": json.loads(header["TOOLS"]),
+            "model_threshold": None if threshold is None else float(threshold),
+            "blind_repeat": bool(header["BLINDREP"]),
+        }
     return Provenance(**values, revision_id=revision_id)
 
 
 def _ascii(text: str) -> str:
-    """Text as FITS cards can hold it: the ë of an annotator called Zoë becomes an escape sequence."""
-    return text.encode("unicode_escape").decode("ascii")
+    """Text as FITS cards can hold it: an ë becomes an escape sequence, and so does a space that FITS would drop."""
+    escaped = text.encode("unicode_escape").decode("ascii")
+    kept = escaped.rstrip(" ")
+    return kept + "\\x20" * (len(escaped) - len(kept))
 
 
 def _text(card: str) -> str:

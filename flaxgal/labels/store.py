@@ -3,7 +3,9 @@
     STORE/store.json                                   layout version, the store's own id
     STORE/galaxies/3f/<id>.<hash>.fits                 cutouts
     STORE/revisions/3f/<id>.<hash>.fits.gz             masks with their provenance
-    STORE/index/galaxies.jsonl, revisions.jsonl        derived: may be deleted at any time
+    STORE/notes/3f/<id>.<hash>.json                    flagged, skipped, compared …
+    STORE/rankings/<name>.<hash>.ecsv                  how useful a label of each galaxy would be
+    STORE/index/galaxies.jsonl, revisions.jsonl …      derived: may be deleted at any time
 
 A file's name ends in the hash of its content, and the folder (3f) is a hash of the galaxy's id: a damaged file can be
 told, two stores are merged by putting their files together, and all files of one galaxy are found without an index.
@@ -27,6 +29,7 @@ from types import MappingProxyType
 from typing import Any
 from urllib.parse import quote
 
+from flaxgal.labels.notes import Note, note_from_json, note_to_json
 from flaxgal.labels.revisions import (
     Provenance,
     Revision,
@@ -41,7 +44,7 @@ from flaxgal.survey.cutout import Cutout, read_cutout, write_cutout
 __all__ = ["Galaxy", "Store", "StoreStatus", "StoredRevision", "is_store"]
 
 _FORMAT = 1
-_ENDINGS = {"galaxies": ".fits", "revisions": ".fits.gz"}
+_ENDINGS = {"galaxies": ".fits", "revisions": ".fits.gz", "notes": ".json", "rankings": ".ecsv"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -186,6 +189,7 @@ class Store:
         self._revision_files: dict[str, str] = {}
         for name, stored in revisions.items():
             self._remember_revision(name, stored)
+        self._notes: dict[str, Note] = self._listing("notes", _note_line, lambda line: Note(**line))
 
     def galaxies(self) -> Mapping[str, Galaxy]:
         """Every galaxy by its id, in the order of the ids; no cutout is opened."""
@@ -308,6 +312,40 @@ class Store:
             damaged=tuple(self.damaged.values()),
         )
 
+    def note(self, note: Note) -> Note:
+        """Keep a remark on a galaxy for ever; it is returned with its `note_id`.
+
+        Raises
+        ------
+        ValueError
+            If the galaxy is unknown.
+        """
+        self._must_have(note.object_id)
+        name = self._keep("notes", note.object_id, note_to_json(note))
+        kept = dataclasses.replace(note, note_id=_content_hash(name))
+        if name not in self._notes:
+            self._note("notes", name, dataclasses.asdict(kept))
+            self._notes[name] = kept
+        return kept
+
+    def notes(self, object_id: str | None = None, kind: str | None = None) -> list[Note]:
+        """Remarks on one galaxy or on all, of one kind or of all, oldest first."""
+        found = [
+            note for note in self._notes.values() if object_id in (None, note.object_id) and kind in (None, note.kind)
+        ]
+        return sorted(found, key=lambda note: (note.created_utc, note.note_id))
+
+    def keep_ranking(self, name: str, content: bytes) -> Path:
+        """Keep a table of which galaxies are worth a label, as an ECSV file; its path is returned."""
+        return self.path / self._keep("rankings", name, content)
+
+    def rankings(self) -> list[Path]:
+        """Every ranking that is kept, in the order of the names."""
+        folder = self.path / "rankings"
+        return (
+            sorted(path for path in folder.glob("*.ecsv") if not path.name.startswith(".")) if folder.is_dir() else []
+        )
+
     def _must_have(self, object_id: str) -> None:
         if object_id not in self._galaxies:
             raise ValueError(f"{self.path}: no galaxy {object_id!r} in this store; add its cutout first")
@@ -329,13 +367,16 @@ class Store:
         shard = hashlib.sha256(object_id.encode()).hexdigest()[:2]
         readable = re.sub(r"^\.", "%2E", quote(object_id, safe="+ ").replace(" ", "_"))  # no hidden files
         file = f"{readable[:80]}.{hashlib.sha256(content).hexdigest()[:20]}{_ENDINGS[kind]}"
-        path = self.path / kind / shard / file
+        if kind == "rankings":
+            path = self.path / kind / file
+        else:
+            path = self.path / kind / shard / file
         if not path.exists():
             path.parent.mkdir(parents=True, exist_ok=True)
             write_durably(path, content)
         if path.read_bytes() != content:
             raise OSError(f"{path}: what was read back differs from what was written; is the disk failing?")
-        return f"{kind}/{shard}/{file}"
+        return path.relative_to(self.path).as_posix()
 
     def _listing(self, kind: str, read_line: Any, understand: Any) -> dict[str, Any]:
         """What the index says of every file of a kind, by file name; files without a line are opened and noted."""
@@ -401,7 +442,8 @@ def _index_lines(path: Path, understand: Any) -> Iterator[tuple[str, Any]]:
 
 def _content_hash(name: str) -> str:
     """The hash that ends a file's name."""
-    return Path(name).name.removesuffix(".gz").removesuffix(".fits").rsplit(".", 1)[-1]
+    stem = Path(name).name.removesuffix(".gz")
+    return stem[: stem.rfind(".")].rsplit(".", 1)[-1]
 
 
 def _whole(path: Path) -> bytes:
@@ -425,6 +467,10 @@ def _galaxy_line(path: Path) -> dict[str, Any]:
     return _galaxy_fields(read_cutout(path))
 
 
+def _note_line(path: Path) -> dict[str, Any]:
+    return dataclasses.asdict(note_from_json(_whole(path), path=path, note_id=_content_hash(path.name)))
+
+
 def _galaxy(line: dict[str, Any]) -> Galaxy:
     shape = line["image_shape"]
     return Galaxy(**(line | {"bands": tuple(line["bands"]), "image_shape": (shape[0], shape[1])}))
@@ -438,7 +484,8 @@ def _as_stored(revision: Revision, revision_id: str) -> StoredRevision:
 
 def _stored_fields(stored: StoredRevision) -> dict[str, Any]:
     values = {item.name: getattr(stored.provenance, item.name) for item in dataclasses.fields(Provenance)}
-    return values | {"details": dict(stored.provenance.details), "marked_pixels": stored.marked_pixels}
+    plain = {name: dict(values[name]) for name in ("details", "tool_counts")}
+    return values | plain | {"marked_pixels": stored.marked_pixels}
 
 
 def _stored_revision(line: dict[str, Any]) -> StoredRevision:
