@@ -10,6 +10,7 @@ os.environ.setdefault("JAX_PLATFORMS", "cpu")
 os.environ.setdefault("JAX_NUMPY_RANK_PROMOTION", "raise")
 os.environ["XLA_FLAGS"] = f"--xla_force_host_platform_device_count=2 {os.environ.get('XLA_FLAGS', '')}"
 os.environ.setdefault("MPLBACKEND", "agg")
+os.environ["NAPARI_CONFIG"] = ""  # napari's settings are neither read nor written: a user's own do not change a test
 # Compiled functions are kept from test to test and from run to run: making and differentiating one U-Net takes 13 s of
 # compilation without it, 2 s with it.
 os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(Path(__file__).parents[1] / ".cache" / "jax"))
