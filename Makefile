@@ -1,11 +1,16 @@
-# Needs python3 (3.11 or newer), make and git; everything else is installed into .venv, which a second call re-uses.
+# Needs python3 (3.11 or newer), make and git; everything else is installed into .venv, which a second call re-uses. Only
+# a window needs more, Debian packages: root gets them installed, anybody else is told their names.
 #   make demo        installs what the main job needs and runs it on mock galaxies
+#   make annotate    opens a store of mock galaxies to draw arms in; STORE=DIR opens another, MODEL=RUN proposes masks
 #   make test        installs what the tests need and runs all of them; REAL_DATA=DIR adds those on real galaxies
 #   make lint        only the formatting, style and type checks of `make test`
 #   make lock        chooses the exact versions of requirements.lock anew
 #   make PYTHON=python3.12 demo     another Python than python3
 PYTHON ?= python3
 REAL_DATA ?=
+STORE ?= mock-labels
+# The demo's network, where there is one.
+MODEL ?= $(patsubst %/config.json,%,$(wildcard demo/run/config.json))
 # A process a core; the tests of one file stay together, as they may share a trained run.
 PYTEST_ARGS ?= --numprocesses logical --dist loadfile
 SHELL := /bin/bash
@@ -15,13 +20,31 @@ PIP_INSTALL = -m pip install --quiet --disable-pip-version-check --constraint re
 # One word: pytest takes a folder that stands alone for a place of tests, and looks for its settings there.
 REAL_DATA_OPTION = $(if $(REAL_DATA),--real-data='$(REAL_DATA)')
 
-.PHONY: demo test lint newest-test lock clean
+.PHONY: demo annotate test lint newest-test lock clean a-screen window-packages test-window-packages
 .DELETE_ON_ERROR:
 
 demo: .venv/.installed
 	$(BIN)/flaxgal demo
 
-test: lint
+annotate: a-screen window-packages .venv/.installed-to-annotate $(if $(filter mock-labels,$(STORE)),mock-labels/store.json)
+	$(BIN)/flaxgal annotate '$(STORE)' $(if $(MODEL),--model '$(MODEL)')
+
+# Before anything that takes minutes.
+a-screen:
+	@[ "$$(uname)" != Linux ] || [ -n "$$DISPLAY$$WAYLAND_DISPLAY" ] || { \
+	  echo "make annotate opens a window, and there is no screen here (DISPLAY is not set); log in with one, or with ssh -X" >&2; \
+	  exit 1; \
+	}
+
+# Galaxies large enough to draw on; under a name of its own until it is whole. Never removed by make: people's work is in it.
+mock-labels/store.json: | .venv/.installed-to-annotate
+	@rm -rf mock-labels.part && mkdir mock-labels.part
+	$(BIN)/flaxgal mock mock-labels.part/cutouts --form cutouts --number 100 \
+	  --mock.image-size 192 --mock.effective-radius-pixels 18 55
+	$(BIN)/flaxgal store add mock-labels.part/store mock-labels.part/cutouts
+	@mv mock-labels.part/store mock-labels && rm -rf mock-labels.part
+
+test: test-window-packages lint
 	$(BIN)/pytest $(REAL_DATA_OPTION) $(PYTEST_ARGS)
 	@$(MAKE) --no-print-directory newest-test
 
@@ -50,7 +73,18 @@ newest-test:
 .venv/.installed-for-tests: $(FROZEN) | .venv/bin/python
 	@echo "Installing flaxgal and what its tests need into .venv (some minutes, once)"
 	$(BIN)/python $(PIP_INSTALL) '.[test,dev]'
+	@touch .venv/.installed .venv/.installed-to-annotate $@
+
+.venv/.installed-to-annotate: $(FROZEN) | .venv/bin/python
+	@echo "Installing flaxgal and its napari plugin into .venv (some minutes, once)"
+	$(BIN)/python $(PIP_INSTALL) '.[annotate]'
 	@touch .venv/.installed $@
+
+window-packages:
+	@.ci/window_packages.sh
+
+test-window-packages:
+	@.ci/window_packages.sh screen
 
 .venv-newest/.installed-for-tests: $(FROZEN)
 	@echo "Installing flaxgal and what its tests need into .venv-newest (some minutes, once)"

@@ -22,7 +22,12 @@ def distribution(requirement: str) -> str:
 
 
 PINNED = {distribution(line) for line in LOCK.splitlines() if re.match(r"[\w.-]+==", line)}
-EXTRAS = [requirement for extra in PROJECT["optional-dependencies"].values() for requirement in extra]
+EXTRAS = [
+    requirement
+    for extra in PROJECT["optional-dependencies"].values()
+    for requirement in extra
+    if distribution(requirement) != "flaxgal"  # an extra may name another one: flaxgal[annotate]
+]
 
 
 CORE = {distribution(requirement) for requirement in PROJECT["dependencies"]}
@@ -49,8 +54,14 @@ def test_the_core_dependencies_are_what_the_library_imports():
     assert imported(ROOT / "flaxgal") | NEEDED_THROUGH_ANOTHER == CORE
 
 
-def test_the_plugin_imports_only_core_dependencies_and_napari():
-    assert imported(ROOT / "annotate") <= CORE | {"napari", "qtpy"}
+def test_the_plugin_imports_only_core_dependencies_and_what_comes_with_napari():
+    assert imported(ROOT / "annotate") <= CORE | {"napari", "qtpy", "scikit-image"}
+
+
+def test_no_qt_binding_is_needed_but_by_those_who_have_the_window():
+    needing = [name for name, needed in PROJECT["optional-dependencies"].items() if "pyside6" in " ".join(needed)]
+    assert needing == ["annotate"]
+    assert not any("pyside6" in requirement for requirement in PROJECT["dependencies"])
 
 
 @pytest.mark.parametrize("requirement", [*PROJECT["dependencies"], *EXTRAS])

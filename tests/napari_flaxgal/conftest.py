@@ -10,11 +10,6 @@ from typing import Any
 
 import pytest
 
-PACKAGES = (
-    "xvfb libegl1 libgl1 libgl1-mesa-dri libopengl0 libxkbcommon-x11-0 libxcb-cursor0 libxcb-icccm4 libxcb-image0 "
-    "libxcb-keysyms1 libxcb-render-util0 libxcb-shape0 libxcb-xinerama0 libxcb-randr0 libdbus-1-3"
-)
-
 
 @pytest.fixture(scope="session")
 def display() -> Iterator[str]:
@@ -25,7 +20,7 @@ def display() -> Iterator[str]:
     if sys.platform != "linux":
         pytest.skip("the window's tests run on Linux, under Xvfb")
     if shutil.which("Xvfb") is None:
-        pytest.fail(f"Xvfb is not installed; wanted a screen for napari: apt-get install {PACKAGES}")
+        pytest.fail("Xvfb, a screen for napari, is not installed; run .ci/window_packages.sh screen")
     heard, said = os.pipe()
     server = subprocess.Popen(
         ["Xvfb", "-displayfd", str(said), "-screen", "0", "1600x1000x24", "-nolisten", "tcp", "-terminate"],
