@@ -22,7 +22,7 @@ from flaxgal.labels.revisions import Revision
 if TYPE_CHECKING:
     from flaxgal.labels.store import Store, StoredRevision
 
-__all__ = ["Consensus", "Staple", "latest_of_each", "mean_of", "staple", "staple_of"]
+__all__ = ["UNDECIDED", "Consensus", "Staple", "latest_of_each", "mean_of", "staple", "staple_of", "votes_of"]
 
 UNDECIDED = -1
 """A vote that was not cast."""
@@ -111,7 +111,7 @@ def staple_of(revisions: Sequence[Revision], classes: Sequence[str]) -> Consensu
     shares, weights, performance = [], [], {}
     for name in classes:
         voters = _voters(revisions, name)
-        votes = np.stack([_vote(voter, name) for voter in voters])
+        votes = np.stack([votes_of(voter, name) for voter in voters])
         found = staple(votes)
         shares.append(found.probability)
         weights.append((votes != UNDECIDED).mean(axis=0))
@@ -211,8 +211,8 @@ def _voters(revisions: Sequence[Revision], name: str) -> list[Revision]:
     return voters
 
 
-def _vote(revision: Revision, name: str) -> Int8[np.ndarray, "y x"]:
-    """Yes, no or undecided about each pixel."""
+def votes_of(revision: Revision, name: str) -> Int8[np.ndarray, "y x"]:
+    """Yes (1), no (0) or undecided (-1) about each pixel being of a class that the annotator looked for."""
     yes = revision.target([name])[0] >= HALF
     return np.where(revision.weight() > 0, yes, UNDECIDED).astype(np.int8)
 

@@ -171,7 +171,7 @@ def make_queue(
     annotator : who "mine" is.
     catalogue : numbers of galaxies by column, then by object_id: what `read_catalogue_columns` gives.
     ranking : what "usefulness" sorts by, and where "discs" sees which galaxies show one (`newest_ranking`).
-    disputes : ids that annotators disagree on; worked out by `consensus.disputed` when left out.
+    disputes : ids that annotators disagree on; worked out by `agreement.disputed` when left out.
 
     Raises
     ------
@@ -279,11 +279,9 @@ def _shown(store: Store, show: str, annotator: str, disputes: Collection[str] | 
         labelled = {stored.provenance.object_id for stored in store.history()}
         return set(store.galaxies()) - labelled
     if show == "disputed":
-        if disputes is None:
-            from flaxgal.labels.consensus import disputed
+        from flaxgal.labels.agreement import disputed
 
-            disputes = disputed(store)
-        return set(disputes)
+        return set(disputed(store) if disputes is None else disputes)
     if show == "flagged":
         from flaxgal.labels.notes import flagged
 
