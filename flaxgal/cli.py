@@ -16,6 +16,7 @@ from typing import Annotated, Any, Literal
 import tyro
 from tyro.conf import Positional, arg
 
+from flaxgal.compiled import keep_compiled
 from flaxgal.config import MockConfig, PredictConfig, TrainConfig
 from flaxgal.progress import bars, silent, standing, track
 
@@ -28,8 +29,7 @@ StoreFolder = Annotated[Positional[Path], arg(metavar="STORE")]
 
 def main() -> None:
     """The command `flaxgal`. What XLA compiles is kept for the next call, in the user's cache folder."""
-    cache = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "flaxgal" / "compiled"
-    os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(cache))
+    keep_compiled()
     sys.exit(run(sys.argv[1:]))
 
 

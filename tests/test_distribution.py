@@ -55,7 +55,7 @@ def test_the_core_dependencies_are_what_the_library_imports():
 
 
 def test_the_plugin_imports_only_core_dependencies_and_what_comes_with_napari():
-    assert imported(ROOT / "annotate") <= CORE | {"napari", "qtpy", "scikit-image"}
+    assert imported(ROOT / "annotate") <= CORE | {"napari", "psygnal", "qtpy", "scikit-image"}
 
 
 def test_no_qt_binding_is_needed_but_by_those_who_have_the_window():

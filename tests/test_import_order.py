@@ -17,7 +17,7 @@ _BATCHES = "datasets.loader datasets.augment datasets.feed"
 _NETWORKS = "losses metrics checkpoint runlog"
 MAY_IMPORT = {
     "config": "",
-    "progress": "",
+    "progress compiled": "",
     "survey": "config",
     "labels": "config survey",
     "datasets": "",
@@ -34,11 +34,13 @@ MAY_IMPORT = {
     "measure": "config survey",
     "figures": "config survey measure",
     "cli demo __main__": (
-        "config progress survey labels mock datasets.mocks models inputs train evaluate predict measure figures "
-        f"{_SNAPSHOTS} {_NETWORKS} {_BATCHES}"
+        "config progress compiled survey labels mock datasets.mocks models inputs train evaluate predict measure "
+        f"figures {_SNAPSHOTS} {_NETWORKS} {_BATCHES}"
     ),
     "napari_flaxgal": "config survey labels measure",
-    "napari_flaxgal.propose": "config survey labels measure napari_flaxgal predict",
+    "napari_flaxgal.propose": "compiled config survey labels measure napari_flaxgal checkpoint predict",
+    "napari_flaxgal.widget napari_flaxgal.workbench": "config survey labels measure napari_flaxgal napari_flaxgal.propose",
+    "napari_flaxgal.__main__": "compiled config survey labels measure napari_flaxgal napari_flaxgal.widget",
 }
 
 # Packages of others, and the only files that may import them.
