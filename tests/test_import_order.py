@@ -39,7 +39,9 @@ MAY_IMPORT = {
     ),
     "napari_flaxgal": "config survey labels measure",
     "napari_flaxgal.propose": "compiled config survey labels measure napari_flaxgal checkpoint predict",
-    "napari_flaxgal.widget napari_flaxgal.workbench": "config survey labels measure napari_flaxgal napari_flaxgal.propose",
+    "napari_flaxgal.widget napari_flaxgal.workbench napari_flaxgal.commands": (
+        "config survey labels measure napari_flaxgal napari_flaxgal.propose"
+    ),
     "napari_flaxgal.__main__": "compiled config survey labels measure napari_flaxgal napari_flaxgal.widget",
 }
 
