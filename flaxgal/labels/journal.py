@@ -35,6 +35,9 @@ _fdatasync = getattr(os, "fdatasync", os.fsync)  # macOS has no fdatasync
 class NotJournalled(OSError):  # noqa: N818 - what happened, in a word that people can read
     """A stroke is not on the disk: it is in memory only, until a later stroke can be written again."""
 
+    def __str__(self) -> str:
+        return self.strerror or super().__str__()  # the sentence without its number
+
 
 @dataclass(frozen=True, kw_only=True)
 class OpenDrawing:
@@ -142,6 +145,11 @@ class DrawingJournal:
             raise _not_journalled(drawing.object_id, error) from error
         self._written = Written(drawing)
         return True
+
+    def lacks(self, drawing: Drawing) -> bool:
+        """Whether anything that was drawn, proposed or traced is not in the file."""
+        entry = difference(drawing, self._written, "")
+        return entry is not None and bool(entry.keys() & {"pixels", "proposal", "trace"})
 
     def close(self) -> None:
         """Leave the file for another day and unlock it."""
