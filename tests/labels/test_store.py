@@ -7,8 +7,10 @@ import time
 import numpy as np
 import pytest
 
+from flaxgal.labels.index import Index
+from flaxgal.labels.records import FIELDS, line_of
 from flaxgal.labels.revisions import Revision
-from flaxgal.labels.store import Store, is_store
+from flaxgal.labels.store import Galaxy, Store, is_store
 from flaxgal.survey.cutout import Cutout
 
 
@@ -113,8 +115,8 @@ def test_the_index_is_derived_and_may_be_lost_torn_or_stale(store):
     index = store.path / "index"
     for damage in (
         lambda: shutil.rmtree(index),
-        lambda: (index / "revisions.jsonl").write_bytes((index / "revisions.jsonl").read_bytes()[:-9]),
-        lambda: (index / "galaxies.jsonl").open("a").write('{"file": "galaxies/00/gone.0.fits"}\n[]\nnot json\n'),
+        lambda: (index / "revisions.lines").write_bytes((index / "revisions.lines").read_bytes()[:-9]),
+        lambda: (index / "galaxies.lines").open("a").write('{"file": "galaxies/00/gone.0.fits"}\n[]\nnot json\n'),
     ):
         damage()
         opened = Store.open(store.path)
@@ -127,10 +129,10 @@ def test_index_lines_of_another_version_are_derived_again(store):
     store.commit(a_revision(cutout))
     expected = (dict(store.galaxies()), store.history())
     for kind in ("galaxies", "revisions"):
-        index = store.path / "index" / f"{kind}.jsonl"
-        line = json.loads(index.read_text())
-        for other in (line | {"field_of_the_future": 1}, {"file": line["file"]}):
-            index.write_text(json.dumps(other) + "\n")
+        index = store.path / "index" / f"{kind}.lines"
+        name, *values = json.loads(index.read_text()[10:])
+        for fields, line in (((*FIELDS[kind], "field_of_the_future"), [*values, 1]), ((), [])):
+            Index(index, fields).replace({name: line})
             opened = Store.open(store.path)
             assert (dict(opened.galaxies()), opened.history()) == expected
         size = index.stat().st_size
@@ -282,15 +284,14 @@ def test_folders_that_are_no_store_or_a_newer_one_are_refused_in_a_sentence(tmp_
 
 def test_the_listing_of_a_large_store_opens_no_files(store, monkeypatch):
     """76,635 galaxies open in seconds: here 2,000 with an index, none of which could be opened if it were tried."""
-    lines = []
-    line = {"survey": "HSC", "ra_deg": 1.0, "dec_deg": 2.0, "bands": ["i"], "unit": "nJy", "image_shape": [64, 64]}
+    lines = {}
+    about = {"survey": "HSC", "ra_deg": 1.0, "dec_deg": 2.0, "bands": ("i",), "unit": "nJy", "image_shape": (64, 64)}
     for number in range(2000):
         name = f"galaxies/{number % 256:02x}/g{number}.{number:020x}.fits"
         (store.path / name).parent.mkdir(parents=True, exist_ok=True)
         (store.path / name).touch()
-        lines.append(json.dumps({"file": name, "object_id": f"g{number}", "cutout_sha256": "0"} | line))
-    (store.path / "index").mkdir()
-    (store.path / "index" / "galaxies.jsonl").write_text("\n".join(lines) + "\n")
+        lines[name] = line_of("galaxies", Galaxy(object_id=f"g{number}", cutout_sha256="0", **about))
+    Index(store.path / "index" / "galaxies.lines", FIELDS["galaxies"]).append(lines)
     opened = Store.open(store.path)
     assert len(opened.galaxies()) == 2000
     assert opened.status().damaged == ()
