@@ -1,4 +1,4 @@
-"""The polar view: a galaxy's disc seen face-on and unrolled, ln r against azimuth, and what is drawn there brought back.
+"""The polar view: a disc seen face-on and unrolled, ln r against azimuth; what is drawn there lands on the sky.
 
 A logarithmic spiral is a straight line in this view, and as `frame_of` makes its cells square in (ln r, azimuth), the
 line rises by the arm's pitch angle as the eye sees it.
@@ -118,10 +118,8 @@ class PolarFrame:
             raise ValueError(f"polar view: order is {order}; wanted 1 (linear) or 0 (the nearest pixel)")
         y, x = _places(self)
         outside = ~((y >= -0.5) & (x >= -0.5) & (y <= image.shape[0] - 0.5) & (x <= image.shape[1] - 0.5))
-        if order == 0:
-            polar = image[_nearest(y, image.shape[0]), _nearest(x, image.shape[1])]
-        else:
-            polar = _linear(image, y, x)
+        nearest = _nearest(y, image.shape[0]), _nearest(x, image.shape[1])
+        polar = image[nearest] if order == 0 else _linear(image, y, x)
         polar[outside] = np.nan if polar.dtype.kind == "f" else 0
         return polar
 

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 from jaxtyping import Float, Float32
 from scipy import interpolate
 
 from flaxgal.survey.cutout import Cutout
-from napari_flaxgal.tools.light import GalaxyLight, galaxy_light, nested_radius
+from napari_flaxgal.tools.light import GalaxyLight, galaxy_light
+from napari_flaxgal.tools.shape import nested_radius
 
 __all__ = ["residual", "residual_limits", "smooth_light"]
 
 RING_GROWTH = 0.08
 """Rings are this share of their radius wide, and at least `LEAST_RING` pixels: smooth in radius, sharp in the core."""
-LEAST_RING = 1.0
-LEAST_PIXELS = 5
+LEAST_RING = 0.7
+LEAST_PIXELS = 3
 
 
 def residual(cutout: Cutout) -> Float32[np.ndarray, "y x"]:
@@ -47,7 +50,7 @@ def smooth_light(light: GalaxyLight) -> Float[np.ndarray, "y x"]:
     rings, values, radii = ring[own][order], image[own][order].astype(float), radius[own][order]
     starts = np.searchsorted(rings, np.arange(len(edges) + 1))
     middle, level = [], []
-    for start, end in zip(starts[:-1], starts[1:], strict=True):
+    for start, end in itertools.pairwise(starts):
         if end - start >= (LEAST_PIXELS if middle else 1):
             middle.append(radii[start:end].mean())
             level.append(np.median(values[start:end]))

@@ -114,7 +114,7 @@ def _up_across(ridge: np.ndarray, start: tuple[float, float], radius_pixels: flo
 
 
 def ridge_path(
-    points: Float[np.ndarray, "n 2"], ridge: Float[np.ndarray, "y x"], *, spacing_pixels: float = 8.0
+    points: Float[np.ndarray, "n 2"], ridge: Float[np.ndarray, "y x"], *, spacing_pixels: float | int = 8.0
 ) -> Float[np.ndarray, "m 2"]:
     """Points of an arm that runs through every click and along the ridge between them, ready to be a `Trace`'s.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -106,7 +107,7 @@ def _curve(points: Float[np.ndarray, "n 2"], step: float) -> Float[np.ndarray, "
         fine = np.linspace(points[0], points[1], 2)
     else:
         spline = interpolate.CubicSpline(knots, points, bc_type="natural")
-        parts = [np.linspace(a, b, 33)[:-1] for a, b in zip(knots[:-1], knots[1:], strict=True)]
+        parts = [np.linspace(a, b, 33)[:-1] for a, b in itertools.pairwise(knots)]
         fine = spline(np.concatenate([*parts, knots[-1:]]))
     length = _lengths(fine)
     at = np.linspace(0.0, length[-1], max(2, int(np.ceil(length[-1] / step)) + 1))
