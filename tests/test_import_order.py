@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[1]
 
 # A room (or several that may import each other) and what else of flaxgal it may import: only what stands above it.
 # Longer names win: datasets.loader is not datasets.
-_SNAPSHOTS = "datasets.splits datasets.examples datasets.builders"
+_SNAPSHOTS = "datasets.splits datasets.policies datasets.examples datasets.builders datasets.rebuild"
 _BATCHES = "datasets.loader datasets.augment datasets.feed"
 _NETWORKS = "losses metrics checkpoint runlog"
 MAY_IMPORT = {
@@ -33,9 +33,10 @@ MAY_IMPORT = {
     ),
     "measure": "config survey",
     "figures": "config survey measure",
-    "cli demo __main__": (
-        "config progress compiled survey labels mock datasets.mocks models inputs train evaluate predict measure "
-        f"figures {_SNAPSHOTS} {_NETWORKS} {_BATCHES}"
+    "retrain": (f"config progress survey labels models train evaluate {_SNAPSHOTS} {_NETWORKS}"),
+    "cli cli_annotate demo __main__": (
+        "config progress compiled survey labels mock datasets.mocks models inputs train evaluate predict retrain "
+        f"measure figures {_SNAPSHOTS} {_NETWORKS} {_BATCHES}"
     ),
     "napari_flaxgal": "config survey labels measure",
     "napari_flaxgal.propose": "compiled config survey labels measure napari_flaxgal checkpoint predict",

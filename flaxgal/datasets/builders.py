@@ -1,7 +1,7 @@
 """Dataset snapshots: labelled galaxies as a versioned TFDS data set, frozen, so that a run can cite what it saw.
 
 Written as array_record, the one format of TFDS that is written and read without TensorFlow. A snapshot is the folder
-OUT/NAME/VERSION, which `tfds.builder_from_directory` opens; `revisions.jsonl` in it says which revision of which galaxy
+OUT/NAME/VERSION, which `tfds.builder_from_directory` opens; `revisions.jsonl` in it says which revisions of each galaxy
 went in, `provenance.json` everything else that it was made from. The same examples give the same bytes.
 """
 
@@ -341,7 +341,9 @@ def _features(bands: Sequence[str], classes: Sequence[str], size: int, truth: Se
             "weight": pixels((size, size), "Share of the pixel that counts; 0 is padding, no data or uncertain"),
             "ra_deg": degrees("Right ascension (ICRS) in degrees; NaN when unknown"),
             "dec_deg": degrees("Declination (ICRS) in degrees; NaN when unknown"),
-            "revision": features.Text(doc="Id of the label store's revision that the target is from"),
+            "revision": features.Text(
+                doc="Ids of the label store's revisions that the target is made of, comma between"
+            ),
             **known,
         }
     )

@@ -8,13 +8,20 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, UInt8
 
+from flaxgal.datasets.policies import check_policy, chosen_revisions, target_of
 from flaxgal.datasets.splits import split_of
-from flaxgal.labels.revisions import Revision
 from flaxgal.labels.store import Store
-from flaxgal.survey.cutout import Cutout, Unreadable
+from flaxgal.survey.cutout import Unreadable
 from flaxgal.survey.display import fit_frame, to_picture
 
-__all__ = ["NO_LIGHT_PLANES", "Example", "example_from_arrays", "examples_from_store", "store_provenance"]
+__all__ = [
+    "NO_LIGHT_PLANES",
+    "Example",
+    "example_from_arrays",
+    "example_of",
+    "examples_from_store",
+    "store_provenance",
+]
 
 NO_LIGHT_PLANES = ("BAD", "NO_DATA", "UNMASKEDNAN")
 """Mask planes whose pixels show no sky at all and are left out of the loss."""
@@ -38,7 +45,7 @@ class Example:
     dec_deg: float = math.nan
     """Position (ICRS); NaN when unknown."""
     revision: str = ""
-    """Id of the revision that the target is from; empty for mocks."""
+    """Ids of the revisions that the target is made of, separated by commas; empty for mocks."""
     truth: Mapping[str, float] = field(default_factory=dict)
     """Further columns that are known exactly (mocks): flux_ratio_r, pitch_angle_deg …"""
     bands: tuple[str, ...] = ()
@@ -95,62 +102,96 @@ def examples_from_store(
     classes: Sequence[str],
     image_size: int,
     splits: Mapping[str, str] | None = None,
+    labels: str = "latest",
 ) -> Iterator[Example | Unreadable]:
-    """The latest revision of every labelled galaxy, in the order of the ids, one at a time.
+    """Every galaxy that the policy `labels` finds labelled, in the order of the ids, one at a time.
 
-    Galaxies that nobody has labelled are passed over; `store_provenance` counts them.
+    Galaxies that nobody has labelled are passed over; `store_provenance` counts them. The policy decides what the
+    target is, never the split.
 
     Parameters
     ----------
     splits
         Galaxies whose split is chosen by hand (a fold of a cross-validation); the others go by sky position.
+    labels
+        Whose marks count: see `flaxgal.datasets.policies`.
 
     Yields
     ------
     Example | Unreadable
         A galaxy; or one that was left out (a band that it has not, a class not looked for, a damaged file …), and why.
+
+    Raises
+    ------
+    ValueError
+        If there is no such policy, or no such annotator.
     """
+    check_policy(store, labels)
     for object_id in store.galaxies():
         try:
-            revision = store.latest(object_id)
-            if revision is None:
-                continue
-            split = (splits or {}).get(object_id)
-            yield _example(store.cutout(object_id), revision, bands, classes, image_size, split)
+            chosen = chosen_revisions(store, object_id, labels)
+            if chosen:
+                yield example_of(
+                    store,
+                    object_id,
+                    chosen,
+                    labels=labels,
+                    bands=bands,
+                    classes=classes,
+                    image_size=image_size,
+                    split=(splits or {}).get(object_id),
+                )
         except ValueError as error:
             yield Unreadable(object_id, str(error))
 
 
-def store_provenance(store: Store) -> dict[str, Any]:
-    """What a snapshot built from a store records of it."""
-    status = store.status()
-    return {"store_id": store.store_id, "labelled": status.labelled, "unlabelled": status.unlabelled}
-
-
-def _example(
-    cutout: Cutout,
-    revision: Revision,
+def example_of(
+    store: Store,
+    object_id: str,
+    revisions: Sequence[str],
+    *,
+    labels: str,
     bands: Sequence[str],
     classes: Sequence[str],
     image_size: int,
-    split: str | None,
+    split: str | None = None,
 ) -> Example:
+    """A galaxy with the target that a policy makes of the revisions of these ids.
+
+    Raises
+    ------
+    ValueError
+        If a file cannot be read, or the galaxy lacks a band or a class.
+    """
+    cutout = store.cutout(object_id)
+    target = target_of([store.revision(name) for name in revisions], classes, labels)
     has_light = np.isfinite(cutout.flux).any(axis=0)
     for plane in NO_LIGHT_PLANES:
         if plane in cutout.mask_planes:
             has_light &= ~cutout.mask_planes[plane].any(axis=0)
     return example_from_arrays(
         to_picture(cutout, bands),
-        np.moveaxis(revision.target(classes), 0, -1),
-        revision.weight() * has_light,
+        np.moveaxis(target.share, 0, -1),
+        target.weight * has_light,
         object_id=cutout.object_id,
         image_size=image_size,
         survey=cutout.survey,
         split=split,
         ra_deg=cutout.ra_deg,
         dec_deg=cutout.dec_deg,
-        revision=revision.revision_id,
+        revision=",".join(target.revisions),
     )
+
+
+def store_provenance(store: Store, labels: str = "latest") -> dict[str, Any]:
+    """What a snapshot built from a store by a policy records of it, besides the ids of all revisions."""
+    status = store.status()
+    return {
+        "store_id": store.store_id,
+        "labels": labels,
+        "labelled": status.labelled,
+        "unlabelled": status.unlabelled,
+    }
 
 
 def _eight_bits(share: np.ndarray) -> np.ndarray:
