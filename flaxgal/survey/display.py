@@ -5,7 +5,9 @@ tuned to the look of published HSC-SSP pictures of spirals (i band, 64 × 64): s
 between. NumPy only; functions of arrays work over leading axes. NaN is a pixel without data and is drawn black.
 """
 
+import functools
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float, Float32, UInt8
@@ -14,7 +16,18 @@ from flaxgal.survey.cutout import Cutout
 from flaxgal.survey.frame import Frame, fit_frame
 from flaxgal.survey.sky import sky_level
 
-__all__ = ["GREY", "Frame", "asinh", "fit_frame", "grey", "lupton_rgb", "sky_level", "to_picture", "to_pictures"]
+__all__ = [
+    "GREY",
+    "Frame",
+    "asinh",
+    "fit_frame",
+    "grey",
+    "lupton_rgb",
+    "one_band",
+    "sky_level",
+    "to_picture",
+    "to_pictures",
+]
 
 GREY = ("grey",)
 """The one-channel picture made of whatever bands there are."""
@@ -32,6 +45,9 @@ galaxies, stretched by their makers, have 10, 39, 80, 107, 175.
 
 PIXELS_AT_ONCE = 2**22
 """Many images are drawn in batches of about this many pixels, which bounds the memory."""
+
+SOFTENING_SPAN, WHITE_SPAN, GAMMA_SPAN = 12.0, 6.0, 2.5
+"""What a stretch of 1 divides softening and white by, and the gamma that it brightens an 8-bit picture with."""
 
 BLACK_BELOW_SKY = 0.4
 """Black, in standard deviations of the sky below its level: two thirds of the sky's pixels show some noise."""
@@ -165,7 +181,9 @@ def grey(cutout: Cutout) -> UInt8[np.ndarray, "y x"]:
     return to_picture(cutout, GREY)[..., 0]
 
 
-def lupton_rgb(cutout: Cutout, bands: Sequence[str] | None = None) -> UInt8[np.ndarray, "y x 3"]:
+def lupton_rgb(
+    cutout: Cutout, bands: Sequence[str] | None = None, *, stretch: float | int = 0.0
+) -> UInt8[np.ndarray, "y x 3"]:
     """A colour picture for people, in the manner of Lupton et al. (2004): hue is the ratio of the bands' fluxes.
 
     Brightness is the asinh of the brightest band, not of their mean, so that no pixel is too bright for the screen
@@ -175,25 +193,75 @@ def lupton_rgb(cutout: Cutout, bands: Sequence[str] | None = None) -> UInt8[np.n
     Parameters
     ----------
     cutout
-        Any bands; one band gives a grey picture, pictures pass through.
+        Any bands; one band gives a grey picture. At stretch 0 pictures pass through.
     bands
         Three names for red, green, blue, from long to short wavelength; by default the last, the middle and the first
         of up to three bands.
+    stretch
+        From -1, only the core, to 1, the faint outskirts with a core that is white; 0 shows both.
     """
     red_green_blue = tuple(bands) if bands is not None else _red_green_blue(cutout.bands)
-    chosen = cutout.select(tuple(dict.fromkeys(red_green_blue)))
-    flux = chosen.flux[[chosen.bands.index(band) for band in red_green_blue]]
     if not cutout.has_linear_flux:
-        return _rounded(flux).transpose(1, 2, 0)
+        return _with_gamma(_picture_channels(cutout, red_green_blue), stretch).transpose(1, 2, 0)
+    colours = _light(cutout, red_green_blue)
+    brightness = _brightness(colours, stretch)
+    colour = colours.light * (brightness / np.where(colours.brightest > 0, colours.brightest, 1))
+    return np.rint(255 * colour).astype(np.uint8).transpose(1, 2, 0)
+
+
+def one_band(cutout: Cutout, band: str, *, stretch: float | int = 0.0) -> UInt8[np.ndarray, "y x"]:
+    """A grey picture of one band for people, with the stretch of `lupton_rgb`."""
+    if not cutout.has_linear_flux:
+        return _with_gamma(_picture_channels(cutout, (band,)), stretch)[0]
+    return np.rint(255 * _brightness(_light(cutout, (band,)), stretch)).astype(np.uint8)
+
+
+def _picture_channels(cutout: Cutout, bands: tuple[str, ...]) -> UInt8[np.ndarray, "channel y x"]:
+    chosen = cutout.select(tuple(dict.fromkeys(bands)))
+    return _rounded(chosen.flux[[chosen.bands.index(band) for band in bands]])
+
+
+def _with_gamma(picture: UInt8[np.ndarray, "channel y x"], stretch: float) -> UInt8[np.ndarray, "channel y x"]:
+    """A picture that its maker has stretched already, made brighter or darker between its own black and white."""
+    levels = np.linspace(0, 1, 256) ** (GAMMA_SPAN ** -_checked_stretch(stretch))
+    return np.rint(255 * levels).astype(np.uint8)[picture]
+
+
+@dataclass(frozen=True, eq=False)
+class _Light:
+    """Light above the sky, channel by channel, ready to be stretched."""
+
+    light: Float32[np.ndarray, "channel y x"]
+    brightest: Float32[np.ndarray, "y x"]
+    white: float
+    noise: float
+
+
+@functools.lru_cache(maxsize=4)  # while somebody drags the slider only the stretch changes
+def _light(cutout: Cutout, bands: tuple[str, ...]) -> _Light:
+    chosen = cutout.select(tuple(dict.fromkeys(bands)))
+    flux = chosen.flux[[chosen.bands.index(band) for band in bands]]
     sky, noise = np.nan_to_num(sky_level(flux))
     share = np.sqrt(max(noise.max(), 1e-30) / np.where(noise > 0, noise, max(noise.max(), 1e-30)))
     light = np.maximum(np.nan_to_num(flux - sky[:, None, None]), 0) * share[:, None, None]
     brightest = light.max(0)
     white = float(_core_brightness(brightest, np.zeros(()))) or 1.0
-    softening = float(np.clip(4 * noise.max(), white / 2000, white / CONTRAST))  # people see the faint outskirts, too
-    brightness = asinh(brightest, black=0.0, softening=softening, white=white)
-    colour = light * (brightness / np.where(brightest > 0, brightest, 1))
-    return np.rint(255 * colour).astype(np.uint8).transpose(1, 2, 0)
+    return _Light(light, brightest, white, float(noise.max()))
+
+
+def _brightness(light: _Light, stretch: float) -> Float32[np.ndarray, "y x"]:
+    """0 to 1: towards stretch -1 linear up to the core, towards 1 logarithmic from the sky's noise up."""
+    stretch = _checked_stretch(stretch)
+    white = light.white / WHITE_SPAN ** max(0.0, stretch)
+    # People see the faint outskirts, too.
+    softening = float(np.clip(4 * light.noise, light.white / 2000, light.white / CONTRAST))
+    return asinh(light.brightest, black=0.0, softening=softening / SOFTENING_SPAN**stretch, white=white)
+
+
+def _checked_stretch(stretch: float) -> float:
+    if not -1 <= stretch <= 1:
+        raise ValueError(f"stretch is {stretch}; wanted a number from -1 (the core) to 1 (the faint outskirts)")
+    return float(stretch)
 
 
 def _red_green_blue(bands: tuple[str, ...]) -> tuple[str, str, str]:

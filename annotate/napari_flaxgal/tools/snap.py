@@ -132,8 +132,8 @@ def ridge_path(
         bottom, right = np.ceil(np.maximum(start, end) + margin).astype(int) + 1
         cost = 1.0 / (0.05 + np.clip(ridge[top:bottom, left:right], 0.0, 1.0))
         offset = np.array([top, left])
-        ends = (tuple(np.rint(place - offset).astype(int).tolist()) for place in (start, end))
-        route = np.array(route_through_array(cost, *ends, geometric=True)[0], float) + offset
+        first, last = (np.rint(place - offset).astype(int).tolist() for place in (start, end))
+        route = np.array(route_through_array(cost, first, last, geometric=True)[0], float) + offset
         route = ndimage.gaussian_filter1d(route, 1.5, axis=0, mode="nearest")  # a route turns by 45° at a time
         pieces = max(1, round(len(route) / spacing_pixels))
         between = np.linspace(0, len(route) - 1, pieces + 1)[1:-1]
