@@ -16,6 +16,7 @@ from typing import Annotated, Any, Literal
 import tyro
 from tyro.conf import Positional, arg
 
+from flaxgal.cli_annotate import annotate, retrain
 from flaxgal.compiled import keep_compiled
 from flaxgal.config import MockConfig, PredictConfig, TrainConfig
 from flaxgal.progress import bars, silent, standing, track
@@ -404,7 +405,7 @@ def _application(default: TrainConfig) -> Any:
     app.command(demo)
     app.command(mock)
     app.command(store, name="store")
-    for command in (build, train, evaluate, predict, measure):
+    for command in (build, train, evaluate, predict, measure, annotate, retrain):
         app.command(command)
     return app
 

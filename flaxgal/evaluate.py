@@ -46,7 +46,7 @@ class Evaluation:
     probability: Float32[np.ndarray, "n y x"]
     """Of arm, at each of their pixels."""
     path: Path
-    """The table on disk, evaluation/NAME-VERSION-SPLIT.ecsv in the run folder; the summary is the JSON file beside."""
+    """The table on disk, NAME-VERSION-SPLIT.ecsv; the summary is the JSON file beside."""
 
 
 def evaluate(
@@ -57,8 +57,9 @@ def evaluate(
     batch_size: int = 64,
     threshold: float | None = None,
     seed: int = 0,
+    out: Path | None = None,
 ) -> Evaluation:
-    """Score a run on a split of a snapshot, and keep table and summary in the run folder's evaluation/.
+    """Score a run on a split of a snapshot, and keep table and summary in the run folder's evaluation/, or in `out`.
 
     Truth is arm where at least half of the people marked a pixel; the prediction is arm above the run's threshold.
 
@@ -81,7 +82,7 @@ def evaluate(
         "threshold": threshold,
         **summarise(table, seed=seed),
     }
-    path = _write(Path(run_folder) / "evaluation", f"{about.name}-{about.version}-{split}", table, summary)
+    path = _write(out or Path(run_folder) / "evaluation", f"{about.name}-{about.version}-{split}", table, summary)
     return Evaluation(
         galaxies=table,
         summary=summary,

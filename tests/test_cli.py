@@ -24,6 +24,8 @@ COMMANDS = [
     "evaluate",
     "predict",
     "measure",
+    "annotate",
+    "retrain",
 ]
 
 
