@@ -46,8 +46,8 @@ galaxies, stretched by their makers, have 10, 39, 80, 107, 175.
 PIXELS_AT_ONCE = 2**22
 """Many images are drawn in batches of about this many pixels, which bounds the memory."""
 
-SOFTENING_SPAN, WHITE_SPAN, GAMMA_SPAN = 12.0, 6.0, 2.5
-"""What a stretch of 1 divides softening and white by, and the gamma that it brightens an 8-bit picture with."""
+SPAN, GAMMA_SPAN = 8.0, 2.0
+"""What a stretch of 1 divides softening and white by at most, and the gamma that it brightens an 8-bit picture with."""
 
 BLACK_BELOW_SKY = 0.4
 """Black, in standard deviations of the sky below its level: two thirds of the sky's pixels show some noise."""
@@ -250,12 +250,20 @@ def _light(cutout: Cutout, bands: tuple[str, ...]) -> _Light:
 
 
 def _brightness(light: _Light, stretch: float) -> Float32[np.ndarray, "y x"]:
-    """0 to 1: towards stretch -1 linear up to the core, towards 1 logarithmic from the sky's noise up."""
+    """0 to 1: towards stretch -1 linear up to the core, towards 1 steep from the noise up with bright light white."""
     stretch = _checked_stretch(stretch)
-    white = light.white / WHITE_SPAN ** max(0.0, stretch)
     # People see the faint outskirts, too.
     softening = float(np.clip(4 * light.noise, light.white / 2000, light.white / CONTRAST))
-    return asinh(light.brightest, black=0.0, softening=softening / SOFTENING_SPAN**stretch, white=white)
+    # The sky's noise may become visible, and must not become white.
+    faint_softening = min(softening, max(softening / SPAN, 1.5 * light.noise))
+    faint_white = min(light.white, max(light.white / SPAN, 20 * light.noise))
+    if stretch > 0:
+        white = light.white * (faint_white / light.white) ** stretch
+        softening *= (faint_softening / softening) ** stretch
+    else:
+        white = light.white
+        softening *= SPAN**-stretch
+    return asinh(light.brightest, black=0.0, softening=softening, white=white)
 
 
 def _checked_stretch(stretch: float) -> float:

@@ -9,7 +9,7 @@ snap       where the ridges of arms run, and clicks moved on to them
 
 from napari_flaxgal.tools.light import GalaxyLight, galaxy_light
 from napari_flaxgal.tools.polar import PolarFrame, frame_of
-from napari_flaxgal.tools.residual import residual, residual_limits
+from napari_flaxgal.tools.residual import arm_contrast, residual, residual_limits
 from napari_flaxgal.tools.snap import ridge_path, ridge_strength, snap
 from napari_flaxgal.tools.tracer import Trace
 
@@ -17,6 +17,7 @@ __all__ = [
     "GalaxyLight",
     "PolarFrame",
     "Trace",
+    "arm_contrast",
     "frame_of",
     "galaxy_light",
     "residual",

@@ -18,7 +18,7 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float, Int, Shaped
+from jaxtyping import Bool, Float, Int, Shaped
 
 from flaxgal.measure.geometry import elliptical_radius
 from flaxgal.survey.cutout import Cutout
@@ -30,7 +30,7 @@ OVERLAP = 0.5
 """Share of a turn that is shown a second time at the right end of the picture."""
 CELL_PIXELS = 0.7
 """Side of the outermost cells in pixels of the sky: two pixels' centres do not fit into one (0.7 √2 < 1)."""
-MOST_COLUMNS = 2400
+MOST_COLUMNS = 1600
 """A turn of very large galaxies is not cut finer than this; two pixels may then share a cell, and are painted alike."""
 INNERMOST = 0.06
 """The view begins at this share of its outer radius: further in, ln r has room for ever and a galaxy has no arms."""
@@ -116,11 +116,11 @@ class PolarFrame:
         """
         if order not in (0, 1):
             raise ValueError(f"polar view: order is {order}; wanted 1 (linear) or 0 (the nearest pixel)")
-        y, x = _places(self)
-        outside = ~((y >= -0.5) & (x >= -0.5) & (y <= image.shape[0] - 0.5) & (x <= image.shape[1] - 0.5))
-        nearest = _nearest(y, image.shape[0]), _nearest(x, image.shape[1])
-        polar = image[nearest] if order == 0 else _linear(image, y, x)
-        polar[outside] = np.nan if polar.dtype.kind == "f" else 0
+        grid = _grid(self, (image.shape[0], image.shape[1]))
+        flat = image.reshape(image.shape[0] * image.shape[1], -1)
+        channels = [_taken(flat[:, channel], grid, order) for channel in range(flat.shape[1])]
+        polar = channels[0] if image.ndim == 2 else np.stack(channels, axis=-1)
+        polar[grid.outside] = np.nan if polar.dtype.kind == "f" else 0
         return polar
 
     def mask_to_polar(self, mask: Shaped[np.ndarray, "y x"]) -> Shaped[np.ndarray, "r a"]:
@@ -182,41 +182,67 @@ def frame_of(cutout: Cutout) -> PolarFrame:
     )
 
 
-@functools.lru_cache(maxsize=4)
 def _places(frame: PolarFrame) -> tuple[Float[np.ndarray, "r a"], Float[np.ndarray, "r a"]]:
     """Y and x on the sky of every cell's centre."""
-    y, x = frame.sky_of(np.indices(frame.shape, dtype=float).reshape(2, -1).T).T
-    return y.reshape(frame.shape), x.reshape(frame.shape)
+    rows, columns = (np.arange(size, dtype=float) for size in frame.shape)
+    far = frame.sky_of(np.stack([np.full_like(columns, -0.5), columns], axis=1)) - frame.centre  # at r_min
+    radius = np.exp((rows + 0.5) * frame.row_step)
+    return frame.centre[0] + np.outer(radius, far[:, 0]), frame.centre[1] + np.outer(radius, far[:, 1])
+
+
+@dataclass(frozen=True, eq=False)
+class _Grid:
+    """Where on an image of a certain size the cells' centres lie."""
+
+    outside: Bool[np.ndarray, "r a"]
+    nearest: Int[np.ndarray, "r a"]
+    corner: Int[np.ndarray, "r a"]
+    """Number of the pixel below and left of a cell's centre."""
+    right: int
+    up: int
+    """Steps in numbers to the pixels right of and above that one."""
+    part_y: Float[np.ndarray, "r a"]
+    part_x: Float[np.ndarray, "r a"]
+
+
+@functools.lru_cache(maxsize=2)
+def _grid(frame: PolarFrame, sky_shape: tuple[int, int]) -> _Grid:
+    y, x = _places(frame)
+    height, width = sky_shape
+    outside = ~((y >= -0.5) & (x >= -0.5) & (y <= height - 0.5) & (x <= width - 0.5))
+    # Half a pixel beyond the outermost centres their value goes on.
+    y, x = np.clip(y, 0, height - 1), np.clip(x, 0, width - 1)
+    low_y, low_x = (np.minimum(place.astype(np.int32), max(0, size - 2)) for place, size in ((y, height), (x, width)))
+    return _Grid(
+        outside=outside,
+        nearest=np.rint(y).astype(np.int32) * width + np.rint(x).astype(np.int32),
+        corner=low_y * width + low_x,
+        right=min(1, width - 1),
+        up=width if height > 1 else 0,
+        part_y=(y - low_y).astype(np.float32),
+        part_x=(x - low_x).astype(np.float32),
+    )
+
+
+def _taken(values: Shaped[np.ndarray, " pixel"], grid: _Grid, order: int) -> Shaped[np.ndarray, "r a"]:
+    """One channel at the cells' centres: the nearest pixel (0), or bilinear interpolation (1)."""
+    if order == 0:
+        return values[grid.nearest]
+    corner, part_x, whole = grid.corner, grid.part_x, values.astype(np.float32)
+    lower = whole[corner] * (1 - part_x) + whole[corner + grid.right] * part_x
+    corner = corner + grid.up
+    upper = whole[corner] * (1 - part_x) + whole[corner + grid.right] * part_x
+    lower += grid.part_y * (upper - lower)
+    return (np.rint(lower) if values.dtype.kind in "iub" else lower).astype(values.dtype)
 
 
 @functools.lru_cache(maxsize=4)
 def _cells(
     frame: PolarFrame, sky_shape: tuple[int, int]
-) -> tuple[Int[np.ndarray, "y x"], Int[np.ndarray, "y x"], Shaped[np.ndarray, "y x"]]:
+) -> tuple[Int[np.ndarray, "y x"], Int[np.ndarray, "y x"], Bool[np.ndarray, "y x"]]:
     """For every pixel of the sky the row and the column (first turn) of its cell, and whether the view shows it."""
     points = frame.polar_of(np.indices(sky_shape, dtype=float).reshape(2, -1).T)
     row, column = np.floor(points + 0.5).astype(int).T
     column %= frame.turn
     there = (row >= 0) & (row < frame.shape[0])
     return row.reshape(sky_shape), column.reshape(sky_shape), there.reshape(sky_shape)
-
-
-def _nearest(place: Float[np.ndarray, "r a"], size: int) -> Int[np.ndarray, "r a"]:
-    return np.clip(np.rint(place), 0, size - 1).astype(np.intp)
-
-
-def _linear(
-    image: Shaped[np.ndarray, "y x *channel"], y: Float[np.ndarray, "r a"], x: Float[np.ndarray, "r a"]
-) -> Shaped[np.ndarray, "r a *channel"]:
-    """Bilinear interpolation; half a pixel beyond the outermost centres their value goes on."""
-    height, width = image.shape[:2]
-    y, x = np.clip(y, 0, height - 1), np.clip(x, 0, width - 1)
-    low_y, low_x = np.minimum(y.astype(np.intp), max(0, height - 2)), np.minimum(x.astype(np.intp), max(0, width - 2))
-    extra = (...,) + (None,) * (image.ndim - 2)
-    part_y, part_x = (y - low_y).astype(np.float32)[extra], (x - low_x).astype(np.float32)[extra]
-    flat = image.reshape(height * width, *image.shape[2:])
-    corner, right, up = low_y * width + low_x, min(1, width - 1), width if height > 1 else 0
-    lower = flat[corner] * (1 - part_x) + flat[corner + right] * part_x
-    upper = flat[corner + up] * (1 - part_x) + flat[corner + up + right] * part_x
-    polar = lower * (1 - part_y) + upper * part_y
-    return (np.rint(polar) if image.dtype.kind in "iub" else polar).astype(image.dtype)

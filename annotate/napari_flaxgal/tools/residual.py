@@ -8,16 +8,20 @@ import numpy as np
 from jaxtyping import Float, Float32
 from scipy import interpolate
 
+from flaxgal.measure.geometry import elliptical_radius
 from flaxgal.survey.cutout import Cutout
 from napari_flaxgal.tools.light import GalaxyLight, galaxy_light
 from napari_flaxgal.tools.shape import nested_radius
 
-__all__ = ["residual", "residual_limits", "smooth_light"]
+__all__ = ["arm_contrast", "residual", "residual_limits", "smooth_light"]
 
 RING_GROWTH = 0.08
 """Rings are this share of their radius wide, and at least `LEAST_RING` pixels: smooth in radius, sharp in the core."""
 LEAST_RING = 0.7
 LEAST_PIXELS = 3
+FLOOR_SIGMA, FLOOR_SHARE = 3.0, 0.6
+"""Added to the smooth light where contrast over it is taken, in sky sigma and in units of the median light within the
+galaxy's extent."""
 
 
 def residual(cutout: Cutout) -> Float32[np.ndarray, "y x"]:
@@ -27,6 +31,19 @@ def residual(cutout: Cutout) -> Float32[np.ndarray, "y x"]:
     """
     light = galaxy_light(cutout)
     return (light.image - smooth_light(light)).astype(np.float32)
+
+
+def arm_contrast(cutout: Cutout) -> Float32[np.ndarray, "y x"]:
+    """The residual over the smooth light: faint outer arms stand out as much as bright inner ones; NaN without data.
+
+    0.5 is half as bright again as the smooth galaxy. Some light is added to the smooth one below the division, so that
+    the empty sky has no contrast.
+    """
+    light = galaxy_light(cutout)
+    smooth = np.maximum(smooth_light(light), 0.0)
+    inside = elliptical_radius(light.disc, smooth.shape) <= light.extent
+    floor = FLOOR_SIGMA + FLOOR_SHARE * float(np.median(smooth[inside]))
+    return ((light.image - smooth) / (smooth + floor)).astype(np.float32)
 
 
 def residual_limits(residual: Float[np.ndarray, "y x"]) -> tuple[float, float]:

@@ -11,13 +11,10 @@ from scipy import ndimage
 from flaxgal.measure.geometry import elliptical_radius
 from flaxgal.survey.cutout import Cutout
 from napari_flaxgal.tools.light import galaxy_light
-from napari_flaxgal.tools.residual import smooth_light
+from napari_flaxgal.tools.residual import arm_contrast
 
 __all__ = ["ridge_path", "ridge_strength", "snap"]
 
-FLOOR_SIGMA, FLOOR_SHARE = 3.0, 0.3
-"""Added to the smooth light where contrast over it is taken, in sky sigma and in units of the median light within the
-galaxy's extent: ridges of the empty sky, and of a picture's black one, are weak."""
 BEYOND = 1.4
 """There are no ridges of the galaxy farther out than this many times its extent."""
 WIDTHS = (0.025, 0.045, 0.08)
@@ -32,16 +29,13 @@ RIDGE_REACH = 10
 def ridge_strength(cutout: Cutout) -> Float32[np.ndarray, "y x"]:
     """How much each pixel is the crest of something long and bright on the galaxy's smooth light: 0 to 1.
 
-    The residual over the smooth light (so that faint outer arms count as much as bright inner ones) is smoothed over
-    three widths; a crest is where it bends down steeply across (the smaller eigenvalue of its Hessian) and not along
-    (Sato et al. 1998, Med. Image Anal. 2, 143). 1 is the strength that one pixel in a thousand exceeds.
+    `arm_contrast`, in which faint outer arms count as much as bright inner ones, is smoothed over three widths; a crest
+    is where it bends down steeply across (the smaller eigenvalue of its Hessian) and not along (Sato et al. 1998, Med.
+    Image Anal. 2, 143). 1 is the strength that one pixel in a thousand exceeds.
     """
-    light = galaxy_light(cutout)
-    smooth = np.maximum(smooth_light(light), 0.0)
-    radius = elliptical_radius(light.disc, smooth.shape)
-    floor = FLOOR_SIGMA + FLOOR_SHARE * float(np.median(smooth[radius <= light.extent]))
-    contrast = np.where(light.own, (light.image - smooth) / (smooth + floor), 0.0)
-    contrast = np.clip(contrast, -2.0, 2.0)
+    light, contrast = galaxy_light(cutout), arm_contrast(cutout)
+    contrast = np.where(light.own, np.clip(contrast, -2.0, 2.0), 0.0).astype(float)
+    radius = elliptical_radius(light.disc, contrast.shape)
     strength = np.zeros(contrast.shape)
     for width in sorted({max(LEAST_WIDTH, share * light.extent) for share in WIDTHS}):
         np.maximum(strength, _bent_across(contrast, width), out=strength)
