@@ -29,15 +29,13 @@ class LoadedAhead:
 
     Parameters
     ----------
-    load : gives a galaxy's cutout, or raises; called from two threads, one at a time.
+    load : gives a galaxy's cutout, or raises; called from two threads.
     """
 
     def __init__(self, load: Callable[[str], Cutout]) -> None:
         self._load = load
         self._kept: OrderedDict[str, Future[LoadedCutout]] = OrderedDict()
         self._kept_lock = threading.Lock()
-        self.reading = threading.Lock()
-        """Held while a cutout is read; take it to change what `load` reads from."""
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="flaxgal-ahead")
         self._wish = 0
 
@@ -53,8 +51,7 @@ class LoadedAhead:
                 if not mine:
                     return future.result()
         try:
-            with self.reading:
-                cutout = self._load(object_id)
+            cutout = self._load(object_id)
             future.set_result(LoadedCutout(cutout, cutout.sha256))
         except BaseException as error:
             self._forget(object_id, future)
