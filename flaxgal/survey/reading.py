@@ -15,6 +15,7 @@ import numpy as np
 from flaxgal.survey import fits_format
 from flaxgal.survey import headers as cards
 from flaxgal.survey.cutout import Cutout, PathLike, Unreadable, wcs_centre_deg
+from flaxgal.survey.gz3d import is_gz3d, understood_gz3d
 from flaxgal.survey.hsc import read_psf
 from flaxgal.survey.images import check_light, read_image
 from flaxgal.survey.merge import merged, position_name
@@ -126,6 +127,9 @@ def _read_content(path: Path, **given: Any) -> Cutout:
             return cutout
         if "PROB" in hdus and "FLAXGAL" in hdus[0].header:
             raise ValueError(f"{path}: found a prediction of flaxgal; wanted the image that it was made from")
+        if is_gz3d(hdus):
+            told = {name: value for name, value in given.items() if value is not None}
+            return replace(understood_gz3d(hdus, path).cutout, **told)
         return read_image(hdus, path, **given)
 
 
