@@ -1,6 +1,7 @@
 """Retraining on a store's labels: what is trained on, what is held out, what the score says, what is left alone."""
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -59,19 +60,24 @@ def labelled_store(folder: Path, names: list[str]) -> Store:
     return store
 
 
-@pytest.fixture
-def first_run(tmp_path: Path) -> Path:
+@pytest.fixture(scope="module")
+def first_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run that has learned nothing yet, outside of the store."""
-    folder = tmp_path / "elsewhere" / "first"
+    folder = tmp_path_factory.mktemp("elsewhere") / "first"
     folder.mkdir(parents=True)
     (folder / "config.json").write_text(to_json(CONFIG))
     checkpoint.save(folder, "last", 1, {"average": UNet(CONFIG.model, nnx.Rngs(params=0))})
     return folder
 
 
+@pytest.fixture(scope="module")
+def made_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return labelled_store(tmp_path_factory.mktemp("made") / "labels", ids(train=24, validation=4, test=6)).path
+
+
 @pytest.fixture
-def store(tmp_path: Path) -> Store:
-    return labelled_store(tmp_path / "labels", ids(train=24, validation=4, test=6))
+def store(made_store: Path, tmp_path: Path) -> Store:
+    return Store.open(shutil.copytree(made_store, tmp_path / "labels"))
 
 
 def files_of(folder: Path) -> set[tuple[str, int]]:

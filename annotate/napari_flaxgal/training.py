@@ -76,7 +76,7 @@ class Training:
             env=os.environ | {"XLA_PYTHON_CLIENT_PREALLOCATE": "false"},  # the proposer is on the same GPU
         )
         with contextlib.suppress(AttributeError, OSError):  # no such thing on Windows, or it is over already
-            os.setpriority(os.PRIO_PROCESS, self._process.pid, NICE)
+            os.setpriority(os.PRIO_PROCESS, self._process.pid, os.getpriority(os.PRIO_PROCESS, 0) + NICE)
 
     def poll(self) -> tuple[str, float, str]:
         """How it stands: one of `PHASES`, the share of the whole that is done, and words. Takes no time."""
