@@ -1,0 +1,135 @@
+"""Ways of looking at a galaxy: on the sky, without its smooth light, or with the disc unrolled to ln r against azimuth.
+
+A view says which 8-bit picture is shown, on which grid, and how marks travel between that grid and the sky's pixels,
+so that whatever is drawn in any view lands on the sky. No napari, no Qt.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float, UInt8
+
+from flaxgal.survey.cutout import Cutout
+from flaxgal.survey.display import lupton_rgb, one_band
+from napari_flaxgal.tools import PolarFrame, frame_of, residual, residual_limits
+
+__all__ = ["COLOUR", "VIEWS", "Looks", "View"]
+
+VIEWS = ("sky", "residual", "polar")
+COLOUR = "colour"
+
+
+@dataclass(frozen=True)
+class Looks:
+    """What an annotator has chosen to see; kept from galaxy to galaxy."""
+
+    view: str = "sky"
+    """One of `VIEWS`."""
+    band: str = COLOUR
+    stretch: float = 0.0
+    """From -1 (the core) to 1 (the faint outskirts)."""
+
+
+class View:
+    """One galaxy as it can be looked at; what is slow to compute is computed once."""
+
+    def __init__(self, cutout: Cutout) -> None:
+        self.cutout = cutout
+        self._frame: PolarFrame | None = None
+
+    @property
+    def bands(self) -> tuple[str, ...]:
+        """What `Looks.band` may be: colour first, unless there is but one band."""
+        return (COLOUR, *self.cutout.bands) if len(self.cutout.bands) > 1 else self.cutout.bands
+
+    @property
+    def frame(self) -> PolarFrame:
+        """The disc's plane, from the galaxy's own light until somebody says otherwise."""
+        if self._frame is None:
+            self._frame = frame_of(self.cutout)
+        return self._frame
+
+    @frame.setter
+    def frame(self, frame: PolarFrame) -> None:
+        self._frame = frame
+
+    @cached_property
+    def residual(self) -> Float[np.ndarray, "y x"]:
+        """What is left of the light when a smooth model is taken away, in sigma of the sky."""
+        return residual(self.cutout)
+
+    def picture(self, looks: Looks) -> UInt8[np.ndarray, "y x 3"]:
+        """The picture of a view, on the view's own grid."""
+        if looks.view == "residual":
+            return _grey_residual(self.residual, looks.stretch)
+        band = looks.band if looks.band in self.bands else self.bands[0]
+        if band == COLOUR:
+            picture = lupton_rgb(self.cutout, stretch=looks.stretch)
+        else:
+            picture = np.repeat(one_band(self.cutout, band, stretch=looks.stretch)[..., None], 3, axis=-1)
+        if looks.view == "polar":
+            return self.frame.to_polar(picture)
+        return picture
+
+    def mask(self, sky_mask: UInt8[np.ndarray, "y x"], looks: Looks) -> UInt8[np.ndarray, "row column"]:
+        """A mask of the sky's pixels on a view's grid, as a new array."""
+        return self.frame.mask_to_polar(sky_mask) if looks.view == "polar" else sky_mask.copy()
+
+    def drawn(
+        self, sky_mask: np.ndarray, before: np.ndarray, after: np.ndarray, looks: Looks
+    ) -> UInt8[np.ndarray, "y x"]:
+        """The sky's mask after a view's mask was changed from `before` to `after`."""
+        return self.frame.paint_sky(sky_mask, before, after) if looks.view == "polar" else after.copy()
+
+    def to_sky(self, points: Any, looks: Looks) -> Float[np.ndarray, "n 2"]:
+        """(y, x) on the sky's pixels of points on a view's grid."""
+        points = np.atleast_2d(np.asarray(points, float))
+        return self.frame.sky_of(points) if looks.view == "polar" else points
+
+    def from_sky(self, points: Any, looks: Looks) -> Float[np.ndarray, "n 2"]:
+        """The inverse of `to_sky`; points of a curve stay in order where its azimuth passes a turn."""
+        points = np.atleast_2d(np.asarray(points, float))
+        return self.frame.polar_path_of(points) if looks.view == "polar" else points
+
+    def scale(self, looks: Looks) -> tuple[float, float]:
+        """Sides of a grid cell in `unit`; negative where rows go up."""
+        if looks.view == "polar":
+            return (-1.0, 1.0)
+        size = self.cutout.pixel_scale_arcsec or 1.0
+        return (-size, size) if self.cutout.first_row == "bottom" else (size, size)
+
+    def unit(self, looks: Looks) -> str:
+        """Of `scale`."""
+        return "arcsec" if looks.view != "polar" and self.cutout.pixel_scale_arcsec else "pixel"
+
+    def where(self, point: Any, looks: Looks) -> str:
+        """The place of a point of a view's grid: sky coordinates where they are known, and pixels."""
+        ((y, x),) = self.to_sky(point, looks)
+        if not np.isfinite([y, x]).all():
+            return ""
+        pixel = f"x {x:.1f}  y {y:.1f}"
+        if self.cutout.wcs is None:
+            return pixel
+        ra, dec = self.cutout.wcs.wcs_pix2world(x, y, 0)
+        return f"{_sexagesimal(float(ra) / 15, 2)}  {_sexagesimal(float(dec), 1, signed=True)}   {pixel}"
+
+
+def _grey_residual(sigma: np.ndarray, stretch: float) -> UInt8[np.ndarray, "y x 3"]:
+    low, high = (limit * 10.0**-stretch for limit in residual_limits(sigma))
+    share = (np.nan_to_num(sigma) - low) / (high - low)
+    grey = np.rint(255 * np.clip(share, 0, 1)).astype(np.uint8)
+    return np.repeat(grey[..., None], 3, axis=-1)
+
+
+def _sexagesimal(value: float, decimals: int, *, signed: bool = False) -> str:
+    """Hours or degrees as 10:00:28.61."""
+    width = 3 + decimals
+    total = round(abs(value) * 3600, decimals)
+    minutes, seconds = divmod(total, 60)
+    hours, minutes = divmod(int(minutes), 60)
+    sign = ("-" if value < 0 else "+") if signed else ""
+    return f"{sign}{hours:02d}:{minutes:02d}:{seconds:0{width}.{decimals}f}"

@@ -1,0 +1,136 @@
+"""The dock beside the picture. The only folder that imports Qt, and only through qtpy.
+
+Every button calls a method of `Workbench` that a key calls too (`keys.ACTIONS`); nothing is decided here.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import napari
+from napari.utils.notifications import show_error
+from qtpy.QtWidgets import (
+    QFileDialog,
+    QFormLayout,
+    QHBoxLayout,
+    QLineEdit,
+    QPushButton,
+    QStackedWidget,
+    QVBoxLayout,
+    QWidget,
+)
+
+from flaxgal.labels.queue import Order, read_catalogue_columns
+from flaxgal.labels.store import Store
+from napari_flaxgal.session import Session
+from napari_flaxgal.widget.desk import Desk
+
+__all__ = ["AnnotationDock", "open_window"]
+
+DOCK_WIDTH = 340
+
+
+def open_window(
+    *,
+    store: Path | str,
+    annotator: str,
+    model: Path | str | None = None,
+    order: Order | None = None,
+    show: str = "unlabelled",
+    catalogue: Path | None = None,
+    repeats: float = 0.0,
+    viewer: Any = None,
+) -> Any:
+    """A napari window ready to annotate: the store's queue open where this annotator stopped.
+
+    Raises
+    ------
+    ValueError
+        If there is no store, or nothing in it that is asked for.
+    """
+    columns = read_catalogue_columns(catalogue) if catalogue else None
+    opened = Store.open(store)
+    session = Session(opened, annotator, order=order or Order(), show=show, catalogue=columns, repeats=repeats)
+    viewer = viewer or napari.Viewer(title=f"flaxgal: {opened.path}")
+    dock = AnnotationDock(viewer, session=session, model=Path(model) if model else None)
+    viewer.window.add_dock_widget(dock, name="flaxgal", area="right", add_vertical_stretch=False)
+    for dock in (viewer.window._qt_viewer.dockLayerList, viewer.window._qt_viewer.dockLayerControls):
+        dock.setVisible(False)  # the room is the galaxy's; napari's Window menu brings them back
+    return viewer
+
+
+class AnnotationDock(QWidget):
+    """Everything beside the picture. Without a session (opened from napari's menu) it asks for a store first."""
+
+    def __init__(
+        self, napari_viewer: napari.Viewer, *, session: Session | None = None, model: Path | None = None
+    ) -> None:
+        super().__init__()
+        self.viewer = napari_viewer
+        self.setMinimumWidth(DOCK_WIDTH)
+        self.pages = QStackedWidget()
+        column = QVBoxLayout(self)
+        column.setContentsMargins(4, 4, 4, 4)
+        column.addWidget(self.pages)
+        self.desk: Desk | None = None
+        if session is None:
+            self.pages.addWidget(StoreChooser(self))
+        else:
+            self.begin(session, model)
+
+    def begin(self, session: Session, model: Path | None = None) -> None:
+        """Show a session's desk."""
+        self.desk = Desk(self.viewer, session, model)
+        self.pages.addWidget(self.desk)
+        self.pages.setCurrentWidget(self.desk)
+
+    def closeEvent(self, event: Any) -> None:  # noqa: N802 (Qt's name)
+        """Leave the session in order: where I stopped is kept."""
+        if self.desk is not None:
+            self.desk.leave()
+        super().closeEvent(event)
+
+
+class StoreChooser(QWidget):
+    """Asks which store to work in, as whom, with which model."""
+
+    def __init__(self, dock: AnnotationDock) -> None:
+        super().__init__()
+        from getpass import getuser
+
+        self.dock = dock
+        self.store, self.annotator, self.model = QLineEdit(), QLineEdit(getuser()), QLineEdit()
+        self.store.setPlaceholderText("folder of a label store")
+        self.model.setPlaceholderText("run folder, if a model is to guess")
+        form = QFormLayout(self)
+        for words, field, folder in (
+            ("Store", self.store, True),
+            ("Annotator", self.annotator, False),
+            ("Model", self.model, True),
+        ):
+            row = QHBoxLayout()
+            row.addWidget(field)
+            if folder:
+                browse = QPushButton("…")
+                browse.setToolTip(f"Choose the {words.lower()}'s folder")
+                browse.clicked.connect(lambda _=False, field=field: self._browse(field))
+                row.addWidget(browse)
+            form.addRow(words, row)
+        start = QPushButton("Open")
+        start.setToolTip("Open the store where you stopped")
+        start.clicked.connect(self._start)
+        form.addRow(start)
+
+    def _browse(self, field: QLineEdit) -> None:
+        chosen = QFileDialog.getExistingDirectory(self, "Choose a folder", field.text())
+        if chosen:
+            field.setText(chosen)
+
+    def _start(self) -> None:
+        try:
+            session = Session(Store.open(self.store.text().strip()), self.annotator.text())
+            model = self.model.text().strip()
+            self.dock.begin(session, Path(model) if model else None)
+        except (ValueError, OSError) as error:
+            show_error(str(error))

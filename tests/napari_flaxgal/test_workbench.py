@@ -1,0 +1,377 @@
+"""A session in a viewer without a window: what is drawn in any view is what the session has, and what commit writes."""
+
+import numpy as np
+import pytest
+from napari.components import ViewerModel
+from napari.utils.notifications import notification_manager
+
+from flaxgal.config import MockConfig
+from flaxgal.labels.store import Store
+from flaxgal.mock.cutouts import mock_cutouts
+from flaxgal.mock.galaxy import render
+from flaxgal.survey.prediction import Prediction
+from napari_flaxgal.session import Session
+from napari_flaxgal.workbench import Workbench
+
+SIZE = 64
+
+
+@pytest.fixture(scope="module")
+def galaxies():
+    import jax
+
+    config = MockConfig(image_size=SIZE)
+    return list(mock_cutouts(config, render(config, jax.random.key(3), 4)))
+
+
+@pytest.fixture
+def store(tmp_path, galaxies):
+    store = Store.create(tmp_path / "labels")
+    for cutout in galaxies:
+        store.add(cutout)
+    return store
+
+
+@pytest.fixture
+def bench(store):
+    bench = Workbench(ViewerModel(), Session(store, "anna"))
+    yield bench
+    bench.session.close(even_if_lost=True)
+
+
+@pytest.fixture(autouse=True)
+def told():
+    """What the person was told during a test, as one text."""
+    notification_manager.records.clear()
+    yield lambda: "\n".join(record.message for record in notification_manager.records)
+    notification_manager.records.clear()
+
+
+class Guess:
+    """A model that marks a band across the picture, more probably in its upper half."""
+
+    name = "band"
+
+    def propose(self, cutout):
+        probability = np.zeros((1, SIZE, SIZE), np.float32)
+        probability[0, 20:40] = 0.6
+        probability[0, 30:40] = 0.9
+        return Prediction(
+            object_id=cutout.object_id,
+            survey=cutout.survey,
+            probability=probability,
+            classes=("arm",),
+            threshold=0.5,
+            run="band",
+            cutout_sha256=cutout.sha256,
+        )
+
+
+def paint(bench, row=10, columns=(10, 30)):
+    """A stroke as napari's brush makes it."""
+    layer = bench.drawing
+    with layer.block_history():
+        for column in range(*columns):
+            layer.paint((row, column), layer.selected_label)
+
+
+def test_a_galaxy_opens_in_colour_on_the_sky_s_own_scale_with_the_drawing_s_layer_in_hand(bench):
+    assert bench.picture.data.shape == (SIZE, SIZE, 3)
+    scale = bench.session.cutout.pixel_scale_arcsec
+    assert np.allclose(np.abs(bench.drawing.scale), scale)
+    assert {str(unit) for unit in bench.picture.units} == {"arcsecond"}
+    assert bench.viewer.layers.selection.active is bench.drawing
+    assert bench.drawing.mode == "paint"
+
+
+def test_a_stroke_of_the_brush_is_the_session_s_mask(bench):
+    paint(bench)
+    assert np.array_equal(bench.session.mask, bench.drawing.data)
+    assert bench.session.mask.any()
+    assert bench.session.is_changed
+
+
+def test_a_polygon_and_a_fill_are_journalled_too(bench):
+    bench.drawing.mode = "polygon"
+    bench.drawing.paint_polygon([(5, 5), (5, 30), (30, 30), (30, 5)], 1)
+    polygon = bench.session.mask
+    assert polygon[10, 10] == 1
+    assert np.array_equal(polygon, bench.drawing.data)
+    bench.drawing.mode = "fill"
+    bench.drawing.fill((10, 10), 2)
+    assert bench.session.mask[10, 10] == 2
+    assert np.array_equal(bench.session.mask, bench.drawing.data)
+
+
+def test_undo_and_redo_go_through_all_tools_in_one_order(bench):
+    states = [bench.session.mask]
+    for act in (lambda: paint(bench), lambda: bench.choose_bar() or paint(bench, row=40), lambda: guess(bench)):
+        act()
+        states.append(bench.session.mask)
+    for state in reversed(states[:-1]):
+        bench.undo()
+        assert np.array_equal(bench.session.mask, state)
+        assert np.array_equal(bench.drawing.data, state)
+    for state in states[1:]:
+        bench.redo()
+        assert np.array_equal(bench.drawing.data, state)
+
+
+def guess(bench):
+    bench.proposer = Guess()
+    bench.propose()
+
+
+def test_a_guess_fills_in_what_was_not_drawn_by_hand_and_nothing_else(bench):
+    bench.choose_bar()
+    paint(bench, row=32)
+    drawn = bench.session.mask
+    guess(bench)
+    mask = bench.session.mask
+    assert (mask[drawn > 0] == 2).all()
+    assert (mask[20:40][drawn[20:40] == 0] == 1).all()
+    assert len(bench.contours.data) > 0
+
+
+def test_a_pixel_that_was_erased_by_hand_is_not_filled_in_again_by_another_threshold(bench):
+    guess(bench)
+    bench.drawing.selected_label = 0
+    paint(bench, row=35)
+    erased = bench.session.mask[35] == 0
+    assert erased.any()
+    bench.set_threshold(0.3)
+    assert (bench.session.mask[35][erased] == 0).all()
+    bench.set_threshold(0.8)
+    assert not bench.session.mask[22].any()
+    assert (bench.session.mask[35][erased] == 0).all()
+
+
+def test_a_guess_that_comes_after_the_galaxy_was_left_is_not_drawn_on_the_next(bench):
+    waiting = []
+    bench.later = lambda work, done, failed: waiting.append((work, done))
+    bench.proposer = Guess()
+    bench.propose()
+    work, done = waiting[0]
+    prediction = work()
+    bench.next_galaxy()
+    done(prediction)
+    assert not bench.session.mask.any()
+    assert not bench.is_proposing
+
+
+def test_discarding_the_guess_leaves_what_was_drawn_by_hand(bench):
+    paint(bench)
+    drawn = bench.session.mask
+    guess(bench)
+    bench.discard_proposal()
+    assert np.array_equal(bench.session.mask, drawn)
+    assert not bench.contours.data
+
+
+def test_commit_writes_what_is_seen_and_opens_the_next_galaxy(bench, store):
+    paint(bench)
+    first, drawn = bench.session.object_id, bench.session.mask
+    bench.commit()
+    assert np.array_equal(store.latest(first).mask, drawn)
+    assert store.latest(first).origin == "drawn"
+    assert bench.session.object_id != first
+    assert not bench.drawing.data.any()
+    assert "read back" in bench.saved
+
+
+def test_a_guess_committed_as_it_is_is_accepted_and_one_that_was_touched_is_corrected(bench, store):
+    first = bench.session.object_id
+    guess(bench)
+    bench.commit()
+    second = bench.session.object_id
+    guess(bench)
+    paint(bench)
+    bench.commit()
+    assert [store.latest(name).origin for name in (first, second)] == ["accepted", "corrected"]
+    assert store.latest(second).model_run == "band"
+    assert store.latest(second).model_threshold == 0.5
+
+
+def test_no_arms_is_said_of_an_empty_drawing_only(bench, store, told):
+    first = bench.session.object_id
+    paint(bench)
+    bench.commit_no_arms()
+    assert bench.session.object_id == first
+    assert "marks" in told()
+    bench.undo()
+    bench.commit_no_arms()
+    assert store.latest(first).marked_pixels == 0
+    assert store.latest(first).details["verdict"] == "no arms"
+
+
+@pytest.mark.parametrize("view", ["residual", "polar"])
+def test_a_stroke_in_another_view_lands_on_the_sky(bench, view):
+    bench.look(view=view)
+    rows = bench.drawing.data.shape[0]
+    bench.drawing.brush_size = 8
+    paint(bench, row=rows // 2, columns=(20, 60))
+    mask = bench.session.mask
+    assert mask.shape == (SIZE, SIZE)
+    assert mask.any()
+    if view == "polar":
+        place = bench.view.frame.sky_of(np.array([[rows // 2, 40.0]]))[0]
+        y, x = np.rint(place).astype(int)
+        assert mask[y - 1 : y + 2, x - 1 : x + 2].any()
+    bench.look(view="sky")
+    assert np.array_equal(bench.drawing.data, mask)
+
+
+def test_undo_in_the_sky_takes_back_what_was_drawn_in_the_polar_view(bench):
+    bench.look(view="polar")
+    bench.drawing.brush_size = 8
+    paint(bench, row=bench.drawing.data.shape[0] // 2, columns=(20, 60))
+    bench.look(view="sky")
+    bench.undo()
+    assert not bench.session.mask.any()
+    assert not bench.drawing.data.any()
+
+
+def test_going_to_and_fro_between_views_changes_nothing(bench):
+    paint(bench, row=30)
+    mask = bench.session.mask
+    for view in ("polar", "residual", "polar", "sky"):
+        bench.look(view=view)
+    assert np.array_equal(bench.session.mask, mask)
+    assert np.array_equal(bench.drawing.data, mask)
+
+
+def lay_points(bench, points):
+    bench.snap = False
+    for point in points:
+        bench._add_trace_point(np.array(point, float))
+
+
+def test_a_traced_arm_is_drawn_when_it_is_laid_and_not_before(bench):
+    bench.trace()
+    lay_points(bench, [(20, 20), (25, 30), (20, 40)])
+    assert not bench.session.mask.any()
+    seen = bench.preview.data.copy()
+    assert seen.any()
+    bench.commit_trace()
+    assert np.array_equal(bench.session.mask, seen)
+    assert bench.session.trace is None
+    bench.trace()
+    bench.undo()
+    assert not bench.session.mask.any()
+
+
+def test_a_trace_can_be_edited_widened_taken_back_and_cancelled(bench):
+    bench.trace()
+    lay_points(bench, [(20, 20), (25, 30), (20, 40)])
+    before = bench.preview.data.sum()
+    bench.wider_trace()
+    bench.wider_trace()
+    assert bench.preview.data.sum() > before
+    bench.undo()
+    assert len(bench.session.trace.points) == 2
+    bench.cancel_trace()
+    assert bench.session.trace is None
+    assert not bench.tracing
+    assert bench.viewer.layers.selection.active is bench.drawing
+
+
+def test_an_arm_being_traced_waits_while_another_galaxy_is_looked_at(bench):
+    first = bench.session.object_id
+    bench.trace()
+    lay_points(bench, [(20, 20), (25, 30)])
+    bench.next_galaxy()
+    assert bench.session.trace is None
+    assert not bench.tracing
+    bench.open(first)
+    assert len(bench.session.trace.points) == 2
+    assert bench.tracing
+
+
+def test_points_of_a_trace_laid_in_the_polar_view_are_points_on_the_sky(bench):
+    bench.look(view="polar")
+    bench.trace()
+    rows = bench.drawing.data.shape[0]
+    wanted = np.array([[rows / 2, 30.0], [rows / 2, 50.0]])
+    lay_points(bench, wanted)
+    assert np.allclose(bench.session.trace.points, bench.view.frame.sky_of(wanted))
+    assert np.allclose(bench.points.data[:2], wanted)
+
+
+def test_a_mistake_is_a_sentence_and_the_galaxy_stays(bench, told):
+    here = bench.session.object_id
+    bench.open("no-such-galaxy")
+    assert "no-such-galaxy" in told()
+    assert bench.session.object_id == here
+
+
+def test_the_end_of_the_queue_is_said_and_nothing_is_lost(bench, told):
+    for _ in range(6):
+        bench.next_galaxy()
+    assert "queue ends" in told()
+    assert bench.session.object_id
+
+
+def test_an_unfinished_drawing_is_back_in_the_next_session_with_its_undo(bench, store):
+    paint(bench)
+    drawn, here = bench.session.mask, bench.session.object_id
+    bench.session.close()
+    again = Workbench(ViewerModel(), Session(store, "anna"))
+    assert again.session.object_id == here
+    assert np.array_equal(again.drawing.data, drawn)
+    again.undo()
+    assert not again.session.mask.any()
+    again.session.close()
+
+
+def test_two_people_s_revisions_lie_side_by_side_and_the_one_picked_is_the_latest(bench, store):
+    here = bench.session.object_id
+    paint(bench, row=10)
+    bench.commit()
+    other = Workbench(ViewerModel(), Session(store, "ben"))
+    other.open(here)
+    paint(other, row=40)
+    other.commit()
+    bench.open(here)
+    bench.review()
+    masks = [layer for layer in bench.viewer.layers if layer.name.endswith("mask")]
+    assert len(masks) == 2
+    assert masks[0].translate[1] != masks[1].translate[1]
+    older = bench.reviewing.pair.right
+    bench.pick_right()
+    assert bench.reviewing is None
+    latest = store.latest(here)
+    assert latest.parent == older
+    assert latest.origin == "accepted"
+    assert latest.annotator == "anna"
+    assert np.array_equal(latest.mask, store.revision(older).mask)
+    assert np.array_equal(bench.drawing.data, latest.mask)
+    other.session.close()
+
+
+def test_a_blind_comparison_names_nobody_and_keeps_its_result(bench, store):
+    here = bench.session.object_id
+    for name, row in (("anna", 10), ("ben", 40)):
+        work = Workbench(ViewerModel(), Session(store, name))
+        work.open(here)
+        paint(work, row=row)
+        work.commit()
+        work.session.close()
+    before = len(store.history(here))
+    bench.blind_comparison()
+    assert "anna" not in bench.viewer.canvas.overlays.text.text
+    assert "ben" not in bench.viewer.canvas.overlays.text.text
+    pair = bench.reviewing.pair
+    bench.pick_left()
+    (note,) = store.notes(here, kind="compared")
+    assert note.details["better"] == pair.left
+    assert note.details["worse"] == pair.right
+    assert len(store.history(here)) == before
+    assert bench.reviewing is None
+
+
+def test_the_cursor_is_told_in_sky_coordinates(bench):
+    from astropy.coordinates import SkyCoord
+
+    ra, dec, *_ = bench.view.where((10.3, 40.2), bench.looks).split()
+    told = SkyCoord(ra, dec, unit=("hourangle", "deg"))
+    assert told.separation(bench.session.cutout.wcs.pixel_to_world(40.2, 10.3)).arcsec < 0.12
