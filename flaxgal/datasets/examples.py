@@ -23,7 +23,7 @@ __all__ = [
     "store_provenance",
 ]
 
-NO_LIGHT_PLANES = ("BAD", "NO_DATA", "UNMASKEDNAN")
+NO_LIGHT_PLANES = ("BAD", "NO_DATA", "UNMASKEDNAN", "HEXAGON")
 """Mask planes whose pixels show no sky at all and are left out of the loss."""
 
 
