@@ -8,6 +8,7 @@ it: that is how a nearby galaxy under SDSS's seeing comes to look like a distant
 in sum; what distance does to its spectrum is left out.
 """
 
+import functools
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -17,7 +18,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Float32, Float64
 
 from flaxgal.survey.cutout import Cutout
-from flaxgal.survey.looks import Look, core_brightness, psf_on
+from flaxgal.survey.looks import Look, core_brightness, pixel_noise, psf_on
 from flaxgal.survey.picture_light import Stretch, light_of_picture
 from flaxgal.survey.psf_matching import convolve, convolved_psf, matching_kernel, misplaced_light
 from flaxgal.survey.resample import pixel_response, pixels_that_fit, resample_flux, resample_share
@@ -90,9 +91,8 @@ def homogenise(
     step = look.pixel_scale_arcsec * shrink / scale
     size = image_size or look.image_size
     shape = (size, size) if size else pixels_that_fit(linear.image_shape, step)
-    wanted = psf_on(look, scale / shrink)
     planes = [
-        _seen(linear, k, shape, step, _matched(linear, band, source, scale, wanted, look, shrink, misplaced))
+        _seen(linear, k, shape, step, _matched(linear, band, source, scale, look, shrink, misplaced))
         for k, band in enumerate(linear.bands)
     ]
     added = {band: _noise_to_add(plane, linear.unit, look) for band, plane in zip(linear.bands, planes, strict=True)}
@@ -170,32 +170,39 @@ def _check(cutout: Cutout, fraction: np.ndarray | None, shrink: float) -> None:
 
 
 def _matched(
-    cutout: Cutout,
-    band: str,
-    source: Look | None,
-    scale: float,
-    wanted: np.ndarray,
-    look: Look,
-    shrink: float,
-    misplaced: float,
+    cutout: Cutout, band: str, source: Look | None, scale: float, look: Look, shrink: float, misplaced: float
 ) -> _Kernel:
     """The kernel that takes a band's seeing to the look's."""
-    if band not in cutout.psf and source is None:
+    if band in cutout.psf:
+        kernel = _kernel(cutout.psf[band], look, scale / shrink)
+    elif source is not None:
+        kernel = _kernel_of_surveys(source, scale, look, scale / shrink)
+    else:
         raise ValueError(
             f"{cutout.object_id}: its PSF in band {band} is unknown; read it with psf=FILE, or give source, the look "
             f"of its survey"
         )
-    psf = cutout.psf[band] if band in cutout.psf else psf_on(source, scale)  # type: ignore[arg-type]
-    kernel = matching_kernel(psf, wanted)
-    after = convolved_psf(psf, kernel)
-    found = misplaced_light(after, wanted)
-    if found > misplaced:
+    if kernel.misplaced > misplaced:
         raise ValueError(
-            f"{cutout.object_id}: in band {band} {found:.0%} of a star's light would lie where {look.name} has none, "
-            f"as its seeing is too wide for that; expected at most {misplaced:.0%}: see it smaller than shrink="
-            f"{shrink:g}, or give a larger misplaced"
+            f"{cutout.object_id}: in band {band} {kernel.misplaced:.0%} of a star's light would lie where {look.name} "
+            f"has none, as its seeing is too wide for that; expected at most {misplaced:.0%}: see it smaller than "
+            f"shrink={shrink:g}, or give a larger misplaced"
         )
-    return _Kernel(psf=after, pixels=kernel, misplaced=found)
+    return kernel
+
+
+def _kernel(psf: np.ndarray, look: Look, seen_scale: float) -> _Kernel:
+    """From a PSF to a look's, on pixels that the look would see `seen_scale` arcsec wide."""
+    wanted = psf_on(look, seen_scale)
+    pixels = matching_kernel(psf, wanted)
+    after = convolved_psf(psf, pixels)
+    return _Kernel(psf=after, pixels=pixels, misplaced=misplaced_light(after, wanted))
+
+
+@functools.lru_cache(maxsize=16)
+def _kernel_of_surveys(source: Look, scale: float, look: Look, seen_scale: float) -> _Kernel:
+    """The same for all galaxies of a survey that are seen as much smaller."""
+    return _kernel(psf_on(source, scale), look, seen_scale)
 
 
 def _seen(cutout: Cutout, k: int, shape: tuple[int, int], step: float, kernel: _Kernel) -> _Plane:
@@ -269,11 +276,11 @@ def _filled(image: np.ndarray, good: Bool[np.ndarray, "y x"]) -> Float64[np.ndar
 
 def _noise_to_add(plane: _Plane, unit: str, look: Look) -> float:
     """Standard deviation of the noise that brings a band's sky to the look's depth."""
-    level, spread = (float(value) for value in np.nan_to_num(sky_level(plane.flux)))
-    variance = spread**2 if plane.variance is None else float(np.nan_to_num(np.nanmedian(plane.variance)))
+    known = None if plane.variance is None else plane.variance[np.isfinite(plane.variance)]
+    variance = float(np.median(known)) if known is not None and known.size else pixel_noise(plane.flux) ** 2
     wanted = look.noise_njy
     if unit != "nJy":
-        core = core_brightness(plane.flux) - level
+        core = core_brightness(plane.flux) - float(np.nan_to_num(sky_level(plane.flux)[0]))
         wanted = None if look.core_to_noise is None else max(core, 0.0) / look.core_to_noise
     return 0.0 if wanted is None else float(np.sqrt(max(wanted**2 - variance, 0.0)))
 

@@ -8,7 +8,7 @@ from astropy.coordinates import SkyCoord
 
 from flaxgal.survey.cutout import Cutout
 from flaxgal.survey.homogenise import homogenise, shrink_to
-from flaxgal.survey.looks import GZ3D, HSC, SDSS, Look, core_brightness, look_of, psf_on
+from flaxgal.survey.looks import GZ3D, HSC, SDSS, Look, core_brightness, look_of, pixel_noise, psf_on
 from flaxgal.survey.psf_matching import misplaced_light
 from flaxgal.survey.sky import sky_level
 
@@ -121,6 +121,25 @@ def test_depth_is_reached_without_a_variance_too():
     after = homogenise(noisy_sky(HSC, 200, 3.0, variance=None), SDSS).cutout
     assert after.variance is None
     assert float(sky_level(after.flux)[1][0]) == pytest.approx(108, rel=0.05)
+
+
+def test_a_galaxy_that_fills_the_frame_is_not_taken_for_noise():
+    """As in Galaxy Zoo: 3D: no pixel of empty sky, and a picture smoother than HSC's."""
+    cutout = seen_by(GZ3D, galsim.Exponential(half_light_radius=14.0, flux=1e6), 525, unit="count")
+    after = homogenise(cutout, HSC, shrink=4.8)
+    sky = float(sky_level(after.cutout.flux)[0][0])
+    assert (core_brightness(after.cutout.flux[0]) - sky) / pixel_noise(after.cutout.flux[0]) == pytest.approx(
+        150, rel=0.1
+    )
+
+
+def test_noise_is_told_from_smooth_light():
+    y, x = np.indices((80, 80)) - 39.5
+    disc = 500 * np.exp(-np.hypot(y, x) / 15)
+    noise = np.random.default_rng(0).normal(0, 2.0, disc.shape)
+    assert pixel_noise(disc + noise) == pytest.approx(2.0, rel=0.06)
+    assert pixel_noise(disc) < 0.1
+    assert pixel_noise(np.full((9, 9), np.nan)) == 0
 
 
 def test_an_image_noisier_than_the_look_is_left_as_it_is_and_says_so():
