@@ -1,9 +1,11 @@
 """An annotation session without a window: which galaxy, what is drawn, and what commit means."""
 
 import errno
+import json
 import os
 import shutil
 import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
@@ -23,8 +25,8 @@ SHAPE = (20, 24)
 NAMES = ("g1", "g2", "g3", "g4")
 
 
-def a_cutout(object_id, *, seed=0):
-    flux = np.random.default_rng(seed).normal(size=(1, *SHAPE)).astype(np.float32)
+def a_cutout(object_id, *, seed=0, shape=SHAPE):
+    flux = np.random.default_rng(seed).normal(size=(1, *shape)).astype(np.float32)
     return Cutout(object_id=object_id, flux=flux, bands=("i",), unit="nJy", survey="HSC")
 
 
@@ -672,6 +674,25 @@ def test_a_read_only_store_can_be_looked_at(read_only, sessions):
     session.undo()
     session.undo()
     assert session.next().object_id == "g3"
+
+
+@pytest.mark.long
+def test_200_kills_at_random_moments_cost_at_most_one_stroke_each_and_no_revision(tmp_path):
+    """`killed.py` says how it is told; `wrong` lists galaxies that opened with neither the last mask nor the next."""
+    store = Store.create(tmp_path / "labels")
+    for number in range(6):
+        store.add(a_cutout(f"g{number}", seed=number, shape=(96, 96)))
+    script = [sys.executable, str(Path(__file__).with_name("killed.py")), str(store.path), "200", "1"]
+    run = subprocess.run(script, capture_output=True, text=True, timeout=580, check=False)
+    assert not run.returncode, run.stderr
+    result = json.loads(run.stdout)
+    counts = result["counts"]
+    for trouble in ("wrong", "damaged", "lost revisions", "committed twice"):
+        assert result[trouble] == [], trouble
+    assert counts["begun"] > 200
+    assert counts["killed after begun"] > 10
+    assert counts["killed after committing"] > 10
+    assert counts["committed"] > 10
 
 
 # Drawing
