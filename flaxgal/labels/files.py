@@ -22,12 +22,16 @@ __all__ = [
     "NotSavedError",
     "about_store",
     "checked",
+    "fits_name",
     "hash_in",
     "is_kept",
+    "is_place",
+    "is_shard",
     "is_store",
     "keep",
     "kept_files",
     "name_of",
+    "shard_of",
     "understood_about",
 ]
 
@@ -100,6 +104,13 @@ def is_kept(name: str, kind: str) -> bool:
     return _NAMES[kind].fullmatch(name) is not None
 
 
+def is_place(name: str) -> bool:
+    """Whether a name, relative to a store, is one that a kept file can have."""
+    kind, *folders = name.split("/")[:-1] or [""]
+    good_folders = not folders if kind == "rankings" else len(folders) == 1 and is_shard(folders[0])
+    return kind in ENDINGS and good_folders and is_kept(name.rpartition("/")[2], kind)
+
+
 def is_shard(name: str) -> bool:
     """Whether a folder's name is one of the 256."""
     return bool(_SHARD.fullmatch(name))
@@ -132,9 +143,14 @@ def checked(path: Path) -> bytes:
         content = path.read_bytes()
     except OSError as error:
         raise ValueError(f"{path}: cannot be read ({error.strerror}); restore it from a copy") from None
-    if _hashed(content) != hash_in(path.name):
+    if not fits_name(content, path.name):
         raise ValueError(f"{path.name}: damaged (its content no longer fits its name); restore it from a copy")
     return content
+
+
+def fits_name(content: bytes, name: str) -> bool:
+    """Whether a file holds what its name says."""
+    return _hashed(content) == hash_in(name)
 
 
 def keep(store: Path, kind: str, object_id: str, content: bytes, check: Callable[[Path], object] | None = None) -> str:
@@ -150,19 +166,12 @@ def keep(store: Path, kind: str, object_id: str, content: bytes, check: Callable
     name = name_of(kind, object_id, content)
     path = store / name
     try:
-        if not path.exists():
+        if not (path.exists() and path.read_bytes() == content):  # a damaged file is restored: its name says by what
             write_durably(path, content, check=check)
-        elif path.read_bytes() != content:
-            raise NotSavedError(
-                f"{object_id}: not saved, as {path} is there and damaged; delete that file and save again: the new one "
-                f"will hold what it held"
-            )
         for folder in (path.parent, *path.parent.parents):  # another process may have made them a moment ago
             sync_folder(folder)
             if folder == store:
                 break
-    except NotSavedError:
-        raise
     except OSError as error:
         reason = error.strerror.lower() if error.strerror else str(error)
         raise NotSavedError(

@@ -134,6 +134,12 @@ class Listing:
                 gone.update(f"{self._kind}/{folder}/{name}" for name in before - after)
         return added, gone
 
+    def add(self, name: str) -> None:
+        """Know a name, relative to the store, that was written just now: it is not new at the next look."""
+        shard, _, file = name.removeprefix(f"{self._kind}/").rpartition("/")
+        known = self._folders.get(shard) or _Folder(-1, 0.0, 0.0, frozenset())
+        self._folders[shard] = _Folder(-1, known.since, known.looked, known.names | {file})
+
     def _shards(self) -> list[str]:
         try:
             return [name for name in os.listdir(self._path) if is_shard(name)]  # noqa: PTH208

@@ -1,8 +1,8 @@
 """Short remarks on galaxies that are no masks: flagged, skipped, compared. Immutable small files, merged by union."""
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +11,7 @@ from flaxgal.labels.revisions import utc_now
 if TYPE_CHECKING:
     from flaxgal.labels.store import Store
 
-__all__ = ["KINDS", "Note", "flagged", "note_from_json", "note_to_json"]
+__all__ = ["KINDS", "Note", "answering", "flagged", "note_from_json", "note_to_json"]
 
 KINDS = ("flagged", "unflagged", "skipped", "compared")
 """A second look is wanted; it is no longer; passed over without a mask; two masks compared without knowing whose they
@@ -66,23 +66,34 @@ def note_from_json(content: bytes, *, path: Path, note_id: str = "") -> Note:
     try:
         about = json.loads(content)
         kind, layout = about.pop("flaxgal"), about.pop("format")
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise ValueError(f"{path.name}: expected a note of flaxgal's, found something else ({error})") from None
     if kind != "note" or layout > _FORMAT:
         raise ValueError(
             f"{path.name}: a {kind} of layout {layout}, expected a note of layout {_FORMAT}; get a newer flaxgal"
         )
     try:
-        return Note(**about, note_id=note_id)
-    except TypeError as error:
+        words = {name: str(value) for name, value in about.items() if name != "details"}
+        return Note(**words, details=dict(about["details"]), note_id=note_id)
+    except (TypeError, KeyError) as error:
         raise ValueError(f"{path.name}: a note with missing or strange fields ({error})") from None
+
+
+def answering(note: Note, flags: Iterable[Note]) -> Note:
+    """A note that takes flags down, with the ids of those that its annotator saw.
+
+    So the flags stay down also if they were set on a machine whose clock is ahead.
+    """
+    return replace(note, details={**note.details, "answers": [flag.note_id for flag in flags]})
 
 
 def flagged(store: "Store") -> dict[str, Note]:
     """Galaxies that anybody flagged and nobody unflagged since, by id, with the note that flagged them."""
+    notes = store.notes()
+    answered = {flag for note in notes if note.kind == "unflagged" for flag in note.details.get("answers", ())}
     last: dict[str, Note] = {}
-    for note in store.notes():
-        if note.kind == "flagged":
+    for note in notes:
+        if note.kind == "flagged" and note.note_id not in answered:
             last[note.object_id] = note
         elif note.kind == "unflagged":
             last.pop(note.object_id, None)

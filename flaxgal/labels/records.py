@@ -1,7 +1,6 @@
 """What there is to know of a store's files without their pixels, and the lines in which the index remembers it."""
 
 import dataclasses
-import gzip
 import io
 import operator
 from collections.abc import Sequence
@@ -11,7 +10,7 @@ from typing import Any, TypeVar
 
 from flaxgal.labels.files import ENDINGS, checked, hash_in
 from flaxgal.labels.notes import Note, note_from_json
-from flaxgal.labels.revisions import Provenance, Revision, provenance_from_header
+from flaxgal.labels.revisions import Provenance, Revision, provenance_from_header, unpacked
 from flaxgal.survey.cutout import Cutout, read_cutout
 
 __all__ = [
@@ -201,7 +200,7 @@ def _open_revision(path: Path) -> StoredRevision:
     from astropy.io import fits
 
     try:
-        header = fits.Header.fromfile(io.BytesIO(gzip.decompress(checked(path))))
+        header = fits.Header.fromfile(io.BytesIO(unpacked(checked(path))))
         provenance = provenance_from_header(header, path=path, revision_id=hash_in(path.name))
         return StoredRevision(provenance=provenance, marked_pixels=int(header["NMARKED"]))
     except (OSError, EOFError, KeyError, TypeError) as error:

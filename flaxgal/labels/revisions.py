@@ -9,6 +9,7 @@ import gzip
 import io
 import json
 import math
+import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -34,6 +35,7 @@ __all__ = [
     "revision_from_fits",
     "revision_to_fits",
     "same_revision",
+    "unpacked",
     "utc_now",
 ]
 
@@ -45,6 +47,8 @@ corrected; brought in from elsewhere."""
 
 _FORMAT = 2
 """Layout 2 has cards of its own for how a mask was drawn; files of layout 1 lack them and are read as before."""
+_MOST_BYTES = 2**30
+"""Of an unpacked revision: the shares of two classes on 11,000 × 11,000 pixels."""
 _CARDS = {
     "object_id": ("OBJECT", "galaxy"),
     "annotator": ("ANNOTATR", "who says so"),
@@ -210,7 +214,7 @@ def revision_to_fits(revision: Revision, wcs: "WCS | None" = None) -> bytes:
     """The revision as the bytes of a gzipped FITS file: pixels in the primary HDU, provenance in its cards."""
     from astropy.io import fits
 
-    from flaxgal.survey.fits_format import wcs_header
+    from flaxgal.survey.fits_format import put_card, wcs_header
 
     pixels = revision.mask if revision.mask is not None else revision.fraction
     header = wcs_header(wcs)
@@ -221,12 +225,12 @@ def revision_to_fits(revision: Revision, wcs: "WCS | None" = None) -> bytes:
         header[card] = (text, comment) if len(text) + len(comment) < 60 else text  # what does not fit warns
     header["CLASSES"] = (",".join(revision.classes), "classes the annotator looked for")
     header["NMARKED"] = (revision.marked_pixels, "pixels that belong to a class")
-    header["ACTIVE"] = (float(revision.active_seconds), "[s] active work")
-    header["TOOLS"] = json.dumps(dict(revision.tool_counts), sort_keys=True)
+    put_card(header, "ACTIVE", float(revision.active_seconds), "[s] active work")
+    header["TOOLS"] = _json(revision.tool_counts)
     if revision.model_threshold is not None:
-        header["MODELTHR"] = (float(revision.model_threshold), "threshold of the proposal")
+        put_card(header, "MODELTHR", float(revision.model_threshold), "threshold of the proposal")
     header["BLINDREP"] = (revision.blind_repeat, "drawn again without seeing the first")
-    header["DETAILS"] = json.dumps(dict(revision.details), sort_keys=True)
+    header["DETAILS"] = _json(revision.details)
     header["COMMENT"] = (
         "0 background, 1 spiral arm, 2 bar, 255 uncertain"
         if revision.mask is not None
@@ -248,9 +252,9 @@ def revision_from_fits(content: bytes, *, path: Path, revision_id: str = "") -> 
     from astropy.io import fits
 
     try:
-        with fits.open(io.BytesIO(gzip.decompress(content)), memmap=False) as hdus:
+        with fits.open(io.BytesIO(unpacked(content)), memmap=False) as hdus:
             header, pixels = hdus[0].header, hdus[0].data  # type: ignore[attr-defined]
-    except (OSError, EOFError, ValueError, TypeError) as error:
+    except Exception as error:  # astropy raises many kinds for damaged headers
         raise ValueError(f"{path.name}: expected a revision as gzipped FITS, found a damaged file ({error})") from None
     provenance = provenance_from_header(header, path=path, revision_id=revision_id)
     if pixels is None:
@@ -261,41 +265,78 @@ def revision_from_fits(content: bytes, *, path: Path, revision_id: str = "") -> 
     return Revision(**values)
 
 
+def unpacked(content: bytes) -> bytes:
+    """What is in a gzipped file, which may come from anybody.
+
+    Raises
+    ------
+    OSError, EOFError
+        If it is damaged, or larger than any mask.
+    """
+    try:
+        with gzip.GzipFile(fileobj=io.BytesIO(content)) as file:
+            found = file.read(_MOST_BYTES + 1)
+    except zlib.error as error:
+        raise OSError(str(error)) from None
+    if len(found) > _MOST_BYTES:
+        raise OSError(f"more than {_MOST_BYTES} bytes when unpacked")
+    return found
+
+
 def same_revision(one: Revision, other: Revision) -> bool:
     """Whether two revisions agree in every pixel and every word; the ids that the store gives do not count."""
     words = [item.name for item in dataclasses.fields(Provenance) if item.name != "revision_id"]
-    if any(getattr(one, name) != getattr(other, name) for name in words):
+    if any(_as_kept(getattr(one, name)) != _as_kept(getattr(other, name)) for name in words):
         return False
     pixels = [(one.mask, other.mask), (one.fraction, other.fraction)]
     return all(a is b if a is None or b is None else np.array_equal(a, b, equal_nan=True) for a, b in pixels)
+
+
+def _as_kept(value: Any) -> Any:
+    """A value as a file holds it: what JSON does not tell apart (tuple and list) is the same."""
+    return json.dumps(dict(value), sort_keys=True) if isinstance(value, Mapping) else value
 
 
 def provenance_from_header(header: "fits.Header", *, path: Path, revision_id: str = "") -> Provenance:
     """The provenance in a revision's cards; `path` is named in errors only."""
     if header.get("FLAXGAL") != "revision":
         raise ValueError(f"{path.name}: no revision of flaxgal's (no card FLAXGAL = 'revision')")
-    if header["FLXFMT"] > _FORMAT:
+    if header.get("FLXFMT", 0) > _FORMAT:
         raise ValueError(
             f"{path.name}: a revision of layout {header['FLXFMT']}, this flaxgal knows {_FORMAT}; get a newer flaxgal"
         )
+    try:
+        return Provenance(**_cards_understood(header), revision_id=revision_id)
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ValueError(f"{path.name}: a revision with damaged cards ({error}); restore it from a copy") from None
+
+
+def _cards_understood(header: "fits.Header") -> dict[str, Any]:
     values: dict[str, Any] = {name: _text(header[card]) for name, (card, _) in _CARDS.items()}
     values["classes"] = tuple(header["CLASSES"].split(","))
-    values["details"] = json.loads(header["DETAILS"])
+    values["details"] = dict(json.loads(header["DETAILS"]))
     if header["FLXFMT"] >= 2:
         values |= {name: _text(header[card]) for name, (card, _) in _CARDS_SINCE_2.items()}
         threshold = header.get("MODELTHR")
         values |= {
             "active_seconds": float(header["ACTIVE"]),
-            "tool_counts": json.loads(header["TOOLS"]),
+            "tool_counts": dict(json.loads(header["TOOLS"])),
             "model_threshold": None if threshold is None else float(threshold),
             "blind_repeat": bool(header["BLINDREP"]),
         }
-    return Provenance(**values, revision_id=revision_id)
+    return values
+
+
+def _json(values: Mapping[str, Any]) -> str:
+    return json.dumps(dict(values), sort_keys=True).replace("&", "\\u0026")  # see _ascii
 
 
 def _ascii(text: str) -> str:
-    """Text as FITS cards can hold it: an ë becomes an escape sequence, and so does a space that FITS would drop."""
-    escaped = text.encode("unicode_escape").decode("ascii")
+    """Text as FITS cards can hold it: an ë becomes an escape sequence, and so does a space that FITS would drop.
+
+    So does an &, by which a long text says that it goes on in the next card: astropy drops some of them.
+    """
+    escaped = text.encode("unicode_escape").decode("ascii").replace("&", "\\x26")
     kept = escaped.rstrip(" ")
     return kept + "\\x20" * (len(escaped) - len(kept))
 

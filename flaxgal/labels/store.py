@@ -38,7 +38,7 @@ from flaxgal.labels.files import (
     shard_of,
 )
 from flaxgal.labels.index import Index, Listing, without_garbage_collection
-from flaxgal.labels.notes import Note, note_to_json
+from flaxgal.labels.notes import Note, answering, note_to_json
 from flaxgal.labels.records import (
     FIELDS,
     Galaxy,
@@ -132,6 +132,17 @@ class Store:
             if self._by_id is None:
                 self._by_id = MappingProxyType(dict(sorted(self._galaxies.items())))
             return self._by_id
+
+    def galaxy(self, object_id: str) -> Galaxy:
+        """What there is to know of one galaxy without opening its cutout.
+
+        Raises
+        ------
+        ValueError
+            If the store has no such galaxy.
+        """
+        self._must_have(object_id)
+        return self._galaxies[object_id]
 
     def __contains__(self, object_id: object) -> bool:
         """Whether the store has a galaxy."""
@@ -235,6 +246,8 @@ class Store:
             If it cannot be written.
         """
         self._must_have(note.object_id)
+        if note.kind == "unflagged":
+            note = answering(note, self.notes(note.object_id, "flagged"))
         with self._lock:
             name = self._keep("notes", note, note_to_json(note))
         return dataclasses.replace(note, note_id=hash_in(name))
@@ -267,10 +280,10 @@ class Store:
         kind = name.partition("/")[0]
         return name in self._records[kind] if kind in self._records else (self.path / name).is_file()
 
-    def take(self, kind: str, record: Galaxy | Revision | Note, content: bytes) -> str:
+    def take(self, kind: str, object_id: str, about: Galaxy | Revision | Note | bytes, content: bytes) -> str:
         """Keep a file of another store as it is; `exchange.merge` has checked it. Its name is returned."""
         with self._lock:
-            return self._keep(kind, record, content)
+            return self._keep(kind, about, content) if kind in FIELDS else keep(self.path, kind, object_id, content)
 
     def _must_have(self, object_id: str) -> None:
         if object_id not in self._galaxies:
@@ -306,6 +319,7 @@ class Store:
         if name not in self._records[kind]:
             record = _known_as(about, hash_in(name))
             self._indexes[kind].append({name: line_of(kind, record)})
+            self._listings[kind].add(name)
             self._remember(kind, name, record)
         return name
 

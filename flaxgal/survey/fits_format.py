@@ -23,7 +23,7 @@ from flaxgal.survey.headers import celestial_wcs, check_planes
 from flaxgal.survey.masks import PLANES_AN_HDU, bits_of, planes_of
 from flaxgal.survey.opening import pixels_of
 
-__all__ = ["is_flaxgal", "read", "to_hdus", "write"]
+__all__ = ["is_flaxgal", "put_card", "read", "to_hdus", "write"]
 
 FORMAT_VERSION = 1
 
@@ -39,18 +39,18 @@ def write(cutout: Cutout, path: Path) -> None:
 def to_hdus(cutout: Cutout) -> fits.HDUList:
     """The cutout as FITS HDUs in memory."""
     primary = fits.PrimaryHDU()
-    _put(primary.header, "FLAXGAL", FORMAT_VERSION, "version of flaxgal's cutout file")
-    _put(primary.header, "OBJECT", cutout.object_id)
-    _put(primary.header, "SURVEY", cutout.survey)
-    _put(primary.header, "RA", cutout.ra_deg, "[deg] right ascension of the galaxy")
-    _put(primary.header, "DEC", cutout.dec_deg, "[deg] declination of the galaxy")
-    _put(primary.header, "PIXSCALE", cutout.pixel_scale_arcsec, "[arcsec] side of a pixel")
-    _put(primary.header, "FIRSTROW", cutout.first_row)
-    _put(primary.header, "NBANDS", len(cutout.bands))
+    put_card(primary.header, "FLAXGAL", FORMAT_VERSION, "version of flaxgal's cutout file")
+    put_card(primary.header, "OBJECT", cutout.object_id)
+    put_card(primary.header, "SURVEY", cutout.survey)
+    put_card(primary.header, "RA", cutout.ra_deg, "[deg] right ascension of the galaxy")
+    put_card(primary.header, "DEC", cutout.dec_deg, "[deg] declination of the galaxy")
+    put_card(primary.header, "PIXSCALE", cutout.pixel_scale_arcsec, "[arcsec] side of a pixel")
+    put_card(primary.header, "FIRSTROW", cutout.first_row)
+    put_card(primary.header, "NBANDS", len(cutout.bands))
     for number, band in enumerate(cutout.bands):
-        _put(primary.header, f"BAND{number}", band)
+        put_card(primary.header, f"BAND{number}", band)
     image = fits.ImageHDU(cutout.flux, wcs_header(cutout.wcs), name="IMAGE")
-    _put(image.header, "BUNIT", cutout.unit)
+    put_card(image.header, "BUNIT", cutout.unit)
     hdus = [primary, image]
     if cutout.variance is not None:
         hdus.append(fits.ImageHDU(cutout.variance, name="VARIANCE"))
@@ -64,9 +64,9 @@ def to_hdus(cutout: Cutout) -> fits.HDUList:
         hdus.append(hdu)
     for number, (band, psf) in enumerate(cutout.psf.items()):
         hdu = fits.ImageHDU(psf, name="PSF", ver=number + 1)
-        _put(hdu.header, "BAND", band)
+        put_card(hdu.header, "BAND", band)
         hdus.append(hdu)
-    _put(primary.header, "NHDUS", len(hdus), "number of HDUs; fewer: the file was cut short")
+    put_card(primary.header, "NHDUS", len(hdus), "number of HDUs; fewer: the file was cut short")
     return fits.HDUList(hdus)
 
 
@@ -130,18 +130,18 @@ def wcs_header(wcs: WCS | None) -> fits.Header:
     inner = celestial.wcs
     matrix, step = (inner.pc, inner.cdelt) if not inner.has_cd() else (inner.cd, (1.0, 1.0))
     for axis in (1, 2):
-        _put(header, f"CRPIX{axis}", float(inner.crpix[axis - 1]))
-        _put(header, f"CRVAL{axis}", float(inner.crval[axis - 1]))
-        _put(header, f"CDELT{axis}", float(step[axis - 1]))
+        put_card(header, f"CRPIX{axis}", float(inner.crpix[axis - 1]))
+        put_card(header, f"CRVAL{axis}", float(inner.crval[axis - 1]))
+        put_card(header, f"CDELT{axis}", float(step[axis - 1]))
         for other in (1, 2):
-            _put(header, f"PC{axis}_{other}", float(matrix[axis - 1, other - 1]))
+            put_card(header, f"PC{axis}_{other}", float(matrix[axis - 1, other - 1]))
     for key, value in (("LONPOLE", inner.lonpole), ("LATPOLE", inner.latpole)):
         if math.isfinite(value):
-            _put(header, key, float(value))
+            put_card(header, key, float(value))
     for axis, number, value in inner.get_pv():
-        _put(header, f"PV{axis}_{number}", float(value))
+        put_card(header, f"PV{axis}_{number}", float(value))
     for key, value in _sip_numbers(celestial).items():
-        _put(header, key, value)
+        put_card(header, key, value)
     return header
 
 
@@ -160,7 +160,7 @@ def _sip_numbers(wcs: WCS) -> dict[str, float]:
     return numbers
 
 
-def _put(header: fits.Header, key: str, value: Any, comment: str = "") -> None:
+def put_card(header: fits.Header, key: str, value: Any, comment: str = "") -> None:
     """Set a card so that the value survives exactly; None leaves the card out."""
     if value is None:
         return

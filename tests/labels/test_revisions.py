@@ -26,7 +26,7 @@ def a_revision(**changes):
         "source": "runs/arms",
         "parent": "0123abcd",
         "cutout_sha256": "f" * 64,
-        "active_seconds": 12.5,
+        "active_seconds": 0.1 + 0.2,
         "tool_counts": {"brush": 3, "undo": 1},
         "model_run": "runs/arms",
         "model_threshold": 0.4,
