@@ -27,18 +27,21 @@ MAY_IMPORT = {
     "models": "config",
     _NETWORKS: "config survey models",
     _BATCHES: f"config {_SNAPSHOTS}",
+    "fetch fetch_gz3d fetch_sdss fetch_folder": "config survey labels",
     "inputs": f"config survey labels {_SNAPSHOTS} {_BATCHES}",
     "train evaluate predict": (
         f"config survey labels mock datasets.mocks models inputs {_SNAPSHOTS} {_NETWORKS} {_BATCHES}"
     ),
     "measure": "config survey",
     "figures": "config survey measure",
+    "rank": "config survey labels measure checkpoint predict",
     "retrain": (f"config progress survey labels models train evaluate {_SNAPSHOTS} {_NETWORKS}"),
-    "cli cli_annotate demo __main__": (
-        "config progress compiled survey labels mock datasets.mocks models inputs train evaluate predict retrain "
+    "cli cli_annotate cli_store cli_words demo __main__": (
+        "config progress compiled survey labels mock datasets.mocks models inputs train evaluate predict rank retrain "
         f"measure figures {_SNAPSHOTS} {_NETWORKS} {_BATCHES}"
     ),
     "napari_flaxgal": "config survey labels measure",
+    "napari_flaxgal.samples": "config survey labels measure napari_flaxgal mock",
     "napari_flaxgal.propose": "compiled config survey labels measure napari_flaxgal checkpoint predict",
     "napari_flaxgal.widget napari_flaxgal.workbench napari_flaxgal.commands": (
         "config survey labels measure napari_flaxgal napari_flaxgal.propose"
@@ -49,7 +52,8 @@ MAY_IMPORT = {
 # Packages of others, and the only files that may import them.
 ONLY_IN = {
     "jax jaxlib flax optax orbax": (
-        f"mock datasets.mocks models {_NETWORKS} {_BATCHES} train evaluate predict cli demo napari_flaxgal.propose"
+        f"mock datasets.mocks models {_NETWORKS} {_BATCHES} train evaluate predict cli demo "
+        "napari_flaxgal.propose napari_flaxgal.samples"
     ),
     "grain": "datasets.loader",
     "tensorflow_datasets array_record": "datasets.builders",

@@ -221,7 +221,7 @@ def _picture_channels(cutout: Cutout, bands: tuple[str, ...]) -> UInt8[np.ndarra
     return _rounded(chosen.flux[[chosen.bands.index(band) for band in bands]])
 
 
-def _with_gamma(picture: UInt8[np.ndarray, "channel y x"], stretch: float) -> UInt8[np.ndarray, "channel y x"]:
+def _with_gamma(picture: UInt8[np.ndarray, "channel y x"], stretch: float | int) -> UInt8[np.ndarray, "channel y x"]:
     """A picture that its maker has stretched already, made brighter or darker between its own black and white."""
     levels = np.linspace(0, 1, 256) ** (GAMMA_SPAN ** -_checked_stretch(stretch))
     return np.rint(255 * levels).astype(np.uint8)[picture]
@@ -249,7 +249,7 @@ def _light(cutout: Cutout, bands: tuple[str, ...]) -> _Light:
     return _Light(light, brightest, white, float(noise.max()))
 
 
-def _brightness(light: _Light, stretch: float) -> Float32[np.ndarray, "y x"]:
+def _brightness(light: _Light, stretch: float | int) -> Float32[np.ndarray, "y x"]:
     """0 to 1: towards stretch -1 linear up to the core, towards 1 steep from the noise up with bright light white."""
     stretch = _checked_stretch(stretch)
     # People see the faint outskirts, too.
@@ -266,7 +266,7 @@ def _brightness(light: _Light, stretch: float) -> Float32[np.ndarray, "y x"]:
     return asinh(light.brightest, black=0.0, softening=softening, white=white)
 
 
-def _checked_stretch(stretch: float) -> float:
+def _checked_stretch(stretch: float | int) -> float:
     if not -1 <= stretch <= 1:
         raise ValueError(f"stretch is {stretch}; wanted a number from -1 (the core) to 1 (the faint outskirts)")
     return float(stretch)
