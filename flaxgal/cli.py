@@ -17,15 +17,13 @@ import tyro
 from tyro.conf import Positional, arg
 
 from flaxgal.cli_annotate import annotate, retrain
+from flaxgal.cli_store import store_commands
+from flaxgal.cli_words import Flat, Inputs, RunFolder, StoreFolder, already, closing, say
 from flaxgal.compiled import keep_compiled
 from flaxgal.config import MockConfig, PredictConfig, TrainConfig
 from flaxgal.progress import bars, silent, standing, track
 
 POPULATION, APPLIED = MockConfig(), PredictConfig()
-Flat = arg(name="")
-Inputs = Annotated[Positional[tuple[Path, ...]], arg(metavar="INPUT [INPUT ...]")]
-RunFolder = Annotated[Positional[Path], arg(metavar="RUN")]
-StoreFolder = Annotated[Positional[Path], arg(metavar="STORE")]
 
 
 def main() -> None:
@@ -46,12 +44,12 @@ def run(arguments: Sequence[str]) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except (ValueError, OSError) as error:
-        _say(f"flaxgal: {error}")
+        say(f"flaxgal: {error}")
         return 2
     except KeyboardInterrupt:
-        _say(
+        say(
             "flaxgal: stopped; nothing is left half written. predict, measure and store go on with the same command, "
-            "train with --resume; mock, build and demo begin anew."
+            "train with --resume; mock, build, retrain and demo begin anew."
         )
         return 130
 
@@ -125,99 +123,6 @@ def mock(
     return 0
 
 
-def store_add(store: StoreFolder, inputs: Inputs, *, survey: str = "", pixel_scale_arcsec: float | None = None) -> int:
-    """Add galaxies to a label store, which is made when it is not there.
-
-    Example: flaxgal store add labels/ cutouts/*.fits --survey HSC
-
-    Args:
-        store: The label store's folder.
-        inputs: Cutout files or folders of them.
-        survey: Where they are from, when the files do not say.
-        pixel_scale_arcsec: Arcseconds a pixel, when the files do not say.
-    """
-    from flaxgal.labels.store import Store
-    from flaxgal.survey.cutout import Unreadable, find_cutouts, read_cutouts
-
-    labels = Store.open_or_create(store)
-    added, known, left_out = 0, 0, []
-    overrides: dict[str, Any] = {"survey": survey or None, "pixel_scale_arcsec": pixel_scale_arcsec}
-    for item in track(read_cutouts(inputs, **overrides), "galaxies added", len(find_cutouts(inputs))):
-        if isinstance(item, Unreadable):
-            left_out.append(item.reason)
-            continue
-        there = item.object_id in labels.galaxies()
-        try:
-            labels.add(item)
-        except ValueError as error:
-            left_out.append(str(error))
-            continue
-        added, known = added + (not there), known + there
-    return _closing(f"{added} galaxies added to {store}{_already(known)}", added + known, left_out)
-
-
-def store_import(
-    store: StoreFolder,
-    *,
-    images: Path,
-    masks: Path,
-    annotator: str = "unknown",
-    survey: str = "",
-    pixel_scale_arcsec: float | None = None,
-) -> int:
-    """Import pairs of pictures into a label store: an image, and the mask of its arms under the same file name.
-
-    Example: flaxgal store import labels/ --images pictures/ --masks masks/ --annotator anna
-
-    Args:
-        store: The label store's folder; made when it is not there.
-        images: Folder of images.
-        masks: Folder of masks, each named as its image.
-        annotator: Who drew them.
-        survey: Where the images are from.
-        pixel_scale_arcsec: Arcseconds a pixel, when the files do not say.
-    """
-    from flaxgal.labels.pairs import import_pairs
-    from flaxgal.labels.store import Store
-    from flaxgal.survey.cutout import Unreadable
-
-    pairs = import_pairs(
-        Store.open_or_create(store),
-        images,
-        masks,
-        annotator=annotator,
-        survey=survey or None,
-        pixel_scale_arcsec=pixel_scale_arcsec,
-    )
-    new, known, left_out = 0, 0, []
-    for item in track(pairs, "pairs"):
-        if isinstance(item, Unreadable):
-            left_out.append(item.reason)
-        elif item.is_new:
-            new += 1
-        else:
-            known += 1
-    return _closing(f"{new} pairs imported into {store}{_already(known)}", new + known, left_out)
-
-
-def store_status(store: StoreFolder) -> int:
-    """How many galaxies a label store holds, and who labelled how many.
-
-    Example: flaxgal store status labels/
-
-    Args:
-        store: The label store's folder.
-    """
-    from flaxgal.labels.store import Store
-
-    status = Store.open(store).status()
-    for name, count in status.items():
-        print(f"{name:>24s}  {count}")
-    for sentence in status.damaged:
-        _say(f"damaged: {sentence}")
-    return 0
-
-
 def build(
     store: StoreFolder,
     *,
@@ -267,8 +172,8 @@ def build(
     except ValueError as error:
         if not left_out:
             raise
-        return _closing(f"no snapshot written: {error}", 0, left_out)
-    return _closing(str(snapshot), 1, left_out)
+        return closing(f"no snapshot written: {error}", 0, left_out)
+    return closing(str(snapshot), 1, left_out)
 
 
 def evaluate(
@@ -333,7 +238,7 @@ def predict(run: RunFolder, inputs: Inputs, *, out: Path, config: Annotated[Pred
             kept += 1
         else:
             done += 1
-    return _closing(f"{done} galaxies segmented{_already(kept)}: {out}", done + kept, left_out)
+    return closing(f"{done} galaxies segmented{already(kept)}: {out}", done + kept, left_out)
 
 
 def measure(inputs: Inputs, *, masks: Path, out: Path = Path("arms")) -> int:
@@ -367,7 +272,7 @@ def measure(inputs: Inputs, *, masks: Path, out: Path = Path("arms")) -> int:
             write_catalogue(to_table(rows), path)
     journal.remove()
     where = " and ".join(map(str, outs)) if rows else "no table written"
-    return _closing(f"{len(rows)} galaxies measured: {where}", len(rows), left_out)
+    return closing(f"{len(rows)} galaxies measured: {where}", len(rows), left_out)
 
 
 def _experiment(arguments: Sequence[str]) -> tuple[TrainConfig, list[str]]:
@@ -398,13 +303,10 @@ def _application(default: TrainConfig) -> Any:
         """
         return _train(run or Path("runs") / config.name, config, resume=resume)
 
-    app, store = tyro.extras.SubcommandApp(), tyro.extras.SubcommandApp()
-    store.command(name="add")(store_add)
-    store.command(name="import")(store_import)
-    store.command(name="status")(store_status)
+    app = tyro.extras.SubcommandApp()
     app.command(demo)
     app.command(mock)
-    app.command(store, name="store")
+    app.command(store_commands(), name="store")
     for command in (build, train, evaluate, predict, measure, annotate, retrain):
         app.command(command)
     return app
@@ -424,21 +326,3 @@ def _train(folder: Path, config: TrainConfig, *, resume: bool) -> int:
     save(learning_curves(read_records(folder)), folder / "figures" / "learning_curves.png")
     print(folder)
     return 0
-
-
-def _closing(summary: str, worked: int, left_out: Sequence[str]) -> int:
-    """Print what was done and list what was left out; the exit status, 1 only if nothing worked."""
-    print(summary)
-    for reason in left_out:
-        _say(f"left out: {reason}")
-    if left_out:
-        _say(f"{len(left_out)} left out")
-    return 0 if worked else 1
-
-
-def _already(known: int) -> str:
-    return f", {known} there already" if known else ""
-
-
-def _say(sentence: str) -> None:
-    print(sentence, file=sys.stderr)

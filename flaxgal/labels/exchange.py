@@ -36,7 +36,7 @@ from flaxgal.labels.verify import untracked
 from flaxgal.survey.atomic import make_folder, replaced_when_whole, sync, sync_folder
 from flaxgal.survey.cutout import Cutout, read_cutout
 
-__all__ = ["Merged", "bundle", "is_bundle", "merge"]
+__all__ = ["Merged", "bundle", "is_bundle", "merge", "must_be_mergeable"]
 
 _ABOUT = "bundle.json"
 """First file of a bundle: whose it is, and how many files of each kind follow."""
@@ -164,17 +164,28 @@ class _Source:
     complaints: list[str] = field(default_factory=list)
 
 
+def must_be_mergeable(path: Path) -> None:
+    """Refuse what is neither a store nor a bundle.
+
+    Raises
+    ------
+    ValueError
+        If it is neither.
+    """
+    if not is_store(path) and not is_bundle(path):
+        raise ValueError(f"{path}: no label store and no bundle; wanted a folder with store.json, or what bundle wrote")
+
+
 @contextlib.contextmanager
 def _opened(path: Path) -> Iterator[_Source]:
+    must_be_mergeable(path)
     if is_store(path):
         about_store(path)
         names = {kind: list(kept_files(path, kind)) for kind in ENDINGS}
         yield _Source(path, names, lambda name: checked(path / name))
-    elif is_bundle(path):
+    else:
         with tarfile.open(path, "r:") as tar:
             yield _bundled(path, tar)
-    else:
-        raise ValueError(f"{path}: no label store and no bundle; wanted a folder with store.json, or what bundle wrote")
 
 
 def _bundled(path: Path, tar: tarfile.TarFile) -> _Source:
