@@ -28,7 +28,7 @@ from flaxgal.survey.cutout import Cutout
 from flaxgal.survey.headers import celestial_wcs, stem_of
 from flaxgal.survey.hexagon import filled_in, find_hexagon
 from flaxgal.survey.images import check_light
-from flaxgal.survey.opening import opened_fits, pixels_of
+from flaxgal.survey.opening import kind_of, opened_fits, pixels_of
 from flaxgal.survey.outlines import Outline, enclosed
 
 __all__ = ["Drawing", "Gz3dGalaxy", "is_gz3d", "object_id_in", "read_gz3d", "understood_gz3d"]
@@ -96,8 +96,8 @@ class Gz3dGalaxy:
         return (votes / self.people(name)).astype(np.float32)
 
 
-def read_gz3d(path: Path | str) -> Gz3dGalaxy:
-    """A galaxy from its file.
+def read_gz3d(path: Path | str, *, object_id: str | None = None) -> Gz3dGalaxy:
+    """A galaxy from its file, whose name gives the galaxy its id unless one is given.
 
     Raises
     ------
@@ -105,13 +105,16 @@ def read_gz3d(path: Path | str) -> Gz3dGalaxy:
         If the file is damaged or none of Galaxy Zoo: 3D's.
     """
     path = Path(path)
+    none = ValueError(
+        f"{path}: found no file of Galaxy Zoo: 3D; wanted 11 HDUs, a picture first and a table with spiral_paths last "
+        f"but one: fetch it again"
+    )
+    if kind_of(path) != "FITS":
+        raise none
     with opened_fits(path) as hdus:
         if not is_gz3d(hdus):
-            raise ValueError(
-                f"{path}: found no file of Galaxy Zoo: 3D; wanted 11 HDUs, a picture first and a table with "
-                f"spiral_paths last but one: fetch it again"
-            )
-        return understood_gz3d(hdus, path)
+            raise none
+        return understood_gz3d(hdus, path, object_id=object_id)
 
 
 def is_gz3d(hdus: fits.HDUList) -> bool:
@@ -122,8 +125,8 @@ def is_gz3d(hdus: fits.HDUList) -> bool:
     return all(tables) and _TABLES["arm"][1] in hdus[_TABLES["arm"][0]].columns.names
 
 
-def understood_gz3d(hdus: fits.HDUList, path: Path) -> Gz3dGalaxy:
-    """The galaxy in an open file that `is_gz3d`; `path` is named in errors and gives the galaxy its id."""
+def understood_gz3d(hdus: fits.HDUList, path: Path, *, object_id: str | None = None) -> Gz3dGalaxy:
+    """The galaxy in an open file that `is_gz3d`; `path` is named in errors and gives the galaxy its id by default."""
     picture = pixels_of(hdus[0], path)
     if picture.ndim != 3 or picture.shape[-1] != 3 or picture.dtype != np.uint8:
         raise ValueError(
@@ -140,7 +143,7 @@ def understood_gz3d(hdus: fits.HDUList, path: Path) -> Gz3dGalaxy:
     centre, star = (_points_share(pixels_of(hdus[number], path), asked, shape, path) for number in (1, 2))
     manga_id = "" if about is None else str(about["MANGAID"]).strip()
     return Gz3dGalaxy(
-        cutout=_cutout(hdus, picture, about, centre, star, object_id_in(path.name, manga_id), path),
+        cutout=_cutout(hdus, picture, about, centre, star, object_id or object_id_in(path.name, manga_id), path),
         picture=picture,
         drawings={name: people for name, people in drawings.items() if people},
         centre_share=centre,
