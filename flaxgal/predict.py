@@ -26,7 +26,7 @@ from flaxgal.survey.cutout import Cutout, Unreadable
 from flaxgal.survey.display import fit_frame, to_picture
 from flaxgal.survey.prediction import Prediction, prediction_path, read_prediction, write_prediction
 
-__all__ = ["Kept", "Predicted", "average_over_orientations", "predict", "predict_cutouts"]
+__all__ = ["Kept", "Predicted", "average_over_orientations", "predict", "predict_cutouts", "weights_sha256"]
 
 CLAIM = "predictions.json"
 """The file in a folder of predictions that says which run, with which choices, made all of them."""
@@ -177,7 +177,7 @@ def _threshold(run: Run, config: PredictConfig) -> float:
 def _claim(out: Path, run: Run, config: PredictConfig) -> None:
     """Mark `out` as the predictions of these weights with these choices, or refuse a folder that holds others."""
     choices = asdict(config) | {"threshold": _threshold(run, config)}
-    choices |= {"run": run.name, "step": run.step, "weights_sha256": _weights_sha256(run)}
+    choices |= {"run": run.name, "step": run.step, "weights_sha256": weights_sha256(run)}
     choices.pop("batch_size")
     path = out / CLAIM
     if path.exists():
@@ -191,7 +191,7 @@ def _claim(out: Path, run: Run, config: PredictConfig) -> None:
         temporary.write_text(json.dumps(choices, indent=2) + "\n")
 
 
-def _weights_sha256(run: Run) -> str:
+def weights_sha256(run: Run) -> str:
     """What tells two runs apart that share a name and a number of steps."""
     digest = hashlib.sha256()
     for name, leaf in sorted(leaves_by_path(run.model).items()):

@@ -6,8 +6,10 @@ STORE/rankings/<name>.<hash>.ecsv that astropy and TOPCAT open, immutable like e
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,12 +17,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from flaxgal.labels.files import checked
 from flaxgal.labels.revisions import utc_now
 
 if TYPE_CHECKING:
     from flaxgal.labels.store import Store
 
-__all__ = ["RankedGalaxy", "Ranking", "newest_ranking", "ranking_from_ecsv", "ranking_to_ecsv"]
+__all__ = ["RankedGalaxy", "Ranking", "keep_ranking", "newest_ranking", "ranking_from_ecsv", "ranking_to_ecsv"]
 
 _KIND = "flaxgal ranking"
 _COLUMNS = {
@@ -126,16 +129,23 @@ def ranking_from_ecsv(content: bytes, *, path: Path) -> Ranking:
     return Ranking(**origin, rows=rows, ranking_id=_content_hash(path))
 
 
+def keep_ranking(store: Store, ranking: Ranking) -> Ranking:
+    """Write a ranking into a store; it is returned with its `ranking_id`."""
+    when = re.sub(r"\D", "", ranking.created_utc)[:14]  # first: names in order are then rankings in order of time
+    path = store.keep_ranking(f"{when}-{ranking.run}", ranking_to_ecsv(ranking))
+    return dataclasses.replace(ranking, ranking_id=_content_hash(path))
+
+
 def newest_ranking(store: Store) -> Ranking | None:
     """The ranking that was made last, or None if there is none.
 
     Raises
     ------
     ValueError
-        If a ranking's file is damaged.
+        If its file is damaged.
     """
-    rankings = [ranking_from_ecsv(path.read_bytes(), path=path) for path in store.rankings()]
-    return max(rankings, key=lambda ranking: (ranking.created_utc, ranking.ranking_id), default=None)
+    paths = sorted(store.rankings(), key=lambda path: path.name)
+    return ranking_from_ecsv(checked(paths[-1]), path=paths[-1]) if paths else None
 
 
 def _most_useful_first(row: RankedGalaxy) -> tuple[bool, float, str]:

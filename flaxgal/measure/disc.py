@@ -110,8 +110,8 @@ def has_visible_disc(cutout: Cutout, *, light: GalaxyLight | None = None) -> boo
 
     On mock galaxies of half-light radii of 1.5 to 22 pixels and a S/N of 20 to 3,000 it says yes of 86 % of spirals
     with a visible arm mask, a radius above 6.5 pixels and an inclination below 60 degrees, of 5 % of ellipticals of
-    such radii, and of a quarter of discs below 3 pixels. In pictures the stretch hides the concentration, and elliptical
-    galaxies pass.
+    such radii, and of a quarter of discs below 3 pixels. In pictures the stretch hides the concentration, and
+    elliptical galaxies pass.
     """
     found = light or galaxy_light(cutout)
     return bool(
