@@ -58,8 +58,8 @@ ACTIONS = tuple(
             ("toggle_drawing", "H", "Hide drawing", "Hide or show everything drawn"),
         ),
         "Drawing": (
-            ("choose_arm", "8", "Arm", "Draw spiral arm"),
-            ("choose_bar", "9", "Bar", "Draw bar"),
+            ("choose_arm", "8", "Arm", "Draw spiral arms"),
+            ("choose_bar", "9", "Bar", "Draw the bar"),
             ("choose_uncertain", "0", "Uncertain", "Draw pixels that you would not decide: training leaves them out"),
             ("undo", "Control-Z", "Undo", "Take back the last stroke, trace or guess"),
             ("redo", "Control-Shift-Z", "Redo", "Do again what was taken back"),

@@ -1,15 +1,14 @@
 """A session in a viewer without a window: what is drawn in any view is what the session has, and what commit writes."""
 
+import shutil
+
 import numpy as np
 import pytest
+from galaxies import Guess, mock_store
 from napari.components import ViewerModel
 from napari.utils.notifications import notification_manager
 
-from flaxgal.config import MockConfig
 from flaxgal.labels.store import Store
-from flaxgal.mock.cutouts import mock_cutouts
-from flaxgal.mock.galaxy import render
-from flaxgal.survey.prediction import Prediction
 from napari_flaxgal.session import Session
 from napari_flaxgal.workbench import Workbench
 
@@ -17,19 +16,14 @@ SIZE = 64
 
 
 @pytest.fixture(scope="module")
-def galaxies():
-    import jax
-
-    config = MockConfig(image_size=SIZE)
-    return list(mock_cutouts(config, render(config, jax.random.key(3), 4)))
+def full(tmp_path_factory):
+    """A store of four mock galaxies, to be copied."""
+    return mock_store(tmp_path_factory.mktemp("workbench") / "labels", number=4, size=SIZE).path
 
 
 @pytest.fixture
-def store(tmp_path, galaxies):
-    store = Store.create(tmp_path / "labels")
-    for cutout in galaxies:
-        store.add(cutout)
-    return store
+def store(tmp_path, full):
+    return Store.open(shutil.copytree(full, tmp_path / "labels"))
 
 
 @pytest.fixture
@@ -45,26 +39,6 @@ def told():
     notification_manager.records.clear()
     yield lambda: "\n".join(record.message for record in notification_manager.records)
     notification_manager.records.clear()
-
-
-class Guess:
-    """A model that marks a band across the picture, more probably in its upper half."""
-
-    name = "band"
-
-    def propose(self, cutout):
-        probability = np.zeros((1, SIZE, SIZE), np.float32)
-        probability[0, 20:40] = 0.6
-        probability[0, 30:40] = 0.9
-        return Prediction(
-            object_id=cutout.object_id,
-            survey=cutout.survey,
-            probability=probability,
-            classes=("arm",),
-            threshold=0.5,
-            run="band",
-            cutout_sha256=cutout.sha256,
-        )
 
 
 def paint(bench, row=10, columns=(10, 30)):

@@ -10,11 +10,13 @@ from typing import Any
 
 import napari
 from napari.utils.notifications import show_error
+from qtpy.QtCore import QEvent
 from qtpy.QtWidgets import (
     QFileDialog,
     QFormLayout,
     QHBoxLayout,
     QLineEdit,
+    QMessageBox,
     QPushButton,
     QStackedWidget,
     QVBoxLayout,
@@ -82,14 +84,27 @@ class AnnotationDock(QWidget):
     def begin(self, session: Session, model: Path | None = None) -> None:
         """Show a session's desk."""
         self.desk = Desk(self.viewer, session, model)
+        self.viewer.window._qt_window.installEventFilter(self)
         self.pages.addWidget(self.desk)
         self.pages.setCurrentWidget(self.desk)
 
-    def closeEvent(self, event: Any) -> None:  # noqa: N802 (Qt's name)
-        """Leave the session in order: where I stopped is kept."""
-        if self.desk is not None:
-            self.desk.leave()
-        super().closeEvent(event)
+    def eventFilter(self, watched: Any, event: Any) -> bool:  # noqa: N802 (Qt's name)
+        """When the window closes, leave the session in order, or stay if strokes would be lost and somebody minds."""
+        if event.type() == QEvent.Type.Close and self.desk is not None:
+            try:
+                self.desk.leave()
+            except OSError as error:
+                if not self._may_lose(str(error)):
+                    event.ignore()
+                    return True
+                self.desk.leave(even_if_lost=True)
+            self.desk = None
+        return super().eventFilter(watched, event)
+
+    def _may_lose(self, why: str) -> bool:
+        buttons = QMessageBox.StandardButton
+        words = f"{why}\n\nClose all the same, and lose these strokes?"
+        return QMessageBox.question(self, "flaxgal", words, buttons.Yes | buttons.No) == buttons.Yes
 
 
 class StoreChooser(QWidget):

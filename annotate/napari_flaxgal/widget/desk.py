@@ -66,10 +66,16 @@ class Desk(QWidget):
 
         in_a_thread(load, self._loaded, self._not_loaded)
 
-    def leave(self) -> None:
-        """Stop what runs and keep where the annotator is."""
+    def leave(self, *, even_if_lost: bool = False) -> None:
+        """Stop what runs and keep where the annotator is.
+
+        Raises
+        ------
+        OSError
+            If strokes are in memory only; nothing is left then, unless `even_if_lost`.
+        """
+        self.workbench.session.close(even_if_lost=even_if_lost)
         self.training.stop()
-        self.workbench.session.close()
 
     def refresh(self) -> None:
         """Show what is."""
