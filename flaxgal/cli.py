@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import runpy
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -17,8 +17,9 @@ import tyro
 from tyro.conf import Positional, arg
 
 from flaxgal.cli_annotate import annotate, retrain
+from flaxgal.cli_labels import build, rank
 from flaxgal.cli_store import store_commands
-from flaxgal.cli_words import Flat, Inputs, RunFolder, StoreFolder, already, closing, say
+from flaxgal.cli_words import Flat, Inputs, RunFolder, already, closing, say
 from flaxgal.compiled import keep_compiled
 from flaxgal.config import MockConfig, PredictConfig, TrainConfig
 from flaxgal.progress import bars, silent, standing, track
@@ -48,8 +49,8 @@ def run(arguments: Sequence[str]) -> int:
         return 2
     except KeyboardInterrupt:
         say(
-            "flaxgal: stopped; nothing is left half written. predict, measure and store go on with the same command, "
-            "train with --resume; mock, build, retrain and demo begin anew."
+            "flaxgal: stopped; nothing is left half written. predict, measure, rank and store go on with the same "
+            "command, train with --resume; mock, build, retrain and demo begin anew."
         )
         return 130
 
@@ -121,59 +122,6 @@ def mock(
     )
     print(snapshot)
     return 0
-
-
-def build(
-    store: StoreFolder,
-    *,
-    out: Path,
-    bands: tuple[str, ...] = ("grey",),
-    classes: tuple[str, ...] = ("arm",),
-    image_size: int = 64,
-    version: str | None = None,
-) -> int:
-    """Freeze the newest labels of a store into a versioned dataset snapshot (TFDS, array_record).
-
-    Example: flaxgal build labels/ --out snapshots/
-
-    Args:
-        store: The label store's folder.
-        out: Folder of data sets; the snapshot goes into OUT/spiral_arms/VERSION.
-        bands: Bands of the pictures, or grey: one picture made of whatever bands there are.
-        classes: Classes of the masks: arm, or arm and bar.
-        image_size: Pixels on a side that every galaxy is fitted to.
-        version: Such as 1.0.0; the next free one when not given.
-    """
-    from flaxgal.datasets.builders import build_snapshot
-    from flaxgal.datasets.examples import examples_from_store, store_provenance
-    from flaxgal.labels.store import Store
-    from flaxgal.survey.cutout import Unreadable
-
-    labels = Store.open(store)
-    left_out = list(labels.status().damaged)
-
-    def examples() -> Iterator[Any]:
-        found = examples_from_store(labels, bands=bands, classes=classes, image_size=image_size)
-        for item in track(found, "galaxies", len(labels.galaxies())):
-            if isinstance(item, Unreadable):
-                left_out.append(item.reason)
-            yield item
-
-    try:
-        snapshot = build_snapshot(
-            examples(),
-            out,
-            bands=bands,
-            classes=classes,
-            image_size=image_size,
-            version=version,
-            provenance=store_provenance(labels),
-        )
-    except ValueError as error:
-        if not left_out:
-            raise
-        return closing(f"no snapshot written: {error}", 0, left_out)
-    return closing(str(snapshot), 1, left_out)
 
 
 def evaluate(
@@ -307,7 +255,7 @@ def _application(default: TrainConfig) -> Any:
     app.command(demo)
     app.command(mock)
     app.command(store_commands(), name="store")
-    for command in (build, train, evaluate, predict, measure, annotate, retrain):
+    for command in (build, train, evaluate, predict, measure, rank, annotate, retrain):
         app.command(command)
     return app
 

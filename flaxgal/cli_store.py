@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import tyro
 from tyro.conf import Positional, arg
 
+from flaxgal.cli_labels import store_agreement
 from flaxgal.cli_words import Inputs, StoreFolder, already, closing, say
 from flaxgal.progress import track
 
@@ -21,6 +22,7 @@ def store_commands() -> Any:
     app.command(name="add")(store_add)
     app.command(name="import")(store_import)
     app.command(name="status")(store_status)
+    app.command(name="agreement")(store_agreement)
     app.command(name="verify")(store_verify)
     app.command(name="merge")(store_merge)
     app.command(name="bundle")(store_bundle)

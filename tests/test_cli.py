@@ -19,6 +19,7 @@ COMMANDS = [
     "store add",
     "store import",
     "store status",
+    "store agreement",
     "store verify",
     "store merge",
     "store bundle",
@@ -28,6 +29,7 @@ COMMANDS = [
     "evaluate",
     "predict",
     "measure",
+    "rank",
     "annotate",
     "retrain",
 ]

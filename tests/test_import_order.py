@@ -36,7 +36,7 @@ MAY_IMPORT = {
     "figures": "config survey measure",
     "rank": "config survey labels measure checkpoint predict",
     "retrain": (f"config progress survey labels models train evaluate {_SNAPSHOTS} {_NETWORKS}"),
-    "cli cli_annotate cli_store cli_words demo __main__": (
+    "cli cli_annotate cli_labels cli_store cli_words demo __main__": (
         "config progress compiled survey labels mock datasets.mocks models inputs train evaluate predict rank retrain "
         f"measure figures {_SNAPSHOTS} {_NETWORKS} {_BATCHES}"
     ),

@@ -1,0 +1,174 @@
+"""The commands between labels and models: freeze labels for training, say how people agree, rank what to label next."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from tyro.conf import arg
+
+from flaxgal.cli_words import StoreFolder, closing, say
+from flaxgal.progress import track
+
+__all__ = ["build", "rank", "store_agreement"]
+
+
+def build(
+    store: StoreFolder,
+    *,
+    out: Path,
+    labels: str = "latest",
+    bands: tuple[str, ...] | None = None,
+    classes: tuple[str, ...] | None = None,
+    image_size: int | None = None,
+    version: str | None = None,
+    like: Path | None = None,
+) -> int:
+    """Freeze the labels of a store into a versioned dataset snapshot (TFDS, array_record).
+
+    Example: flaxgal build labels/ --out snapshots/ --labels consensus
+
+    Args:
+        store: The label store's folder.
+        out: Folder of data sets; the snapshot goes into OUT/spiral_arms/VERSION.
+        labels: Whose marks count: latest, consensus (mean of every annotator's latest), staple, or annotator:NAME.
+        bands: Bands of the pictures, or grey (as when not given): one picture made of whatever bands there are.
+        classes: Classes of the masks: arm (as when not given), or arm and bar.
+        image_size: Pixels on a side that every galaxy is fitted to; 64 when not given.
+        version: Such as 1.0.0; the next free one when not given.
+        like: A snapshot to build again, bit for bit, from the revisions that it names, whatever was added since.
+    """
+    from flaxgal.datasets.rebuild import rebuild_snapshot
+    from flaxgal.labels.store import Store
+
+    opened = Store.open(store)
+    if like is None:
+        return _build(opened, out, labels, bands or ("grey",), classes or ("arm",), image_size or 64, version)
+    given = {"--bands": bands, "--classes": classes, "--image-size": image_size}
+    decided = [name for name, value in given.items() if value is not None] + ["--labels"] * (labels != "latest")
+    if decided:
+        raise ValueError(f"--like {like} decides {', '.join(decided)} already; leave out what it decides")
+    print(rebuild_snapshot(opened, like, out, version=version, track=track))
+    return 0
+
+
+def _build(
+    store: Any,
+    out: Path,
+    labels: str,
+    bands: tuple[str, ...],
+    classes: tuple[str, ...],
+    image_size: int,
+    version: str | None,
+) -> int:
+    from flaxgal.datasets.builders import build_snapshot
+    from flaxgal.datasets.examples import examples_from_store, store_provenance
+    from flaxgal.datasets.policies import check_policy
+    from flaxgal.survey.cutout import Unreadable
+
+    check_policy(store, labels)
+    left_out = list(store.status().damaged)
+
+    def examples() -> Iterator[Any]:
+        found = examples_from_store(store, bands=bands, classes=classes, image_size=image_size, labels=labels)
+        for item in track(found, "galaxies", len(store.galaxies())):
+            if isinstance(item, Unreadable):
+                left_out.append(item.reason)
+            yield item
+
+    try:
+        snapshot = build_snapshot(
+            examples(),
+            out,
+            bands=bands,
+            classes=classes,
+            image_size=image_size,
+            version=version,
+            provenance=store_provenance(store, labels),
+        )
+    except ValueError as error:
+        if not left_out:
+            raise
+        return closing(f"no snapshot written: {error}", 0, left_out)
+    return closing(str(snapshot), 1, left_out)
+
+
+def rank(
+    store: StoreFolder, *, model: Annotated[Path, arg(metavar="RUN")], orientations: Literal[1, 2, 4, 8] = 8
+) -> int:
+    """Rank a store's unlabelled galaxies by how much a model would learn from each: most useful first.
+
+    Example: flaxgal rank labels/ --model runs/arms
+
+    The ranking is a table in the store, by which `flaxgal annotate` can order its queue.
+
+    Args:
+        store: The label store's folder.
+        model: Folder of the run that is asked.
+        orientations: Over how many quarter turns and mirror images of a picture the answer is averaged.
+    """
+    from flaxgal.labels.ranking import RankedGalaxy, Ranking
+    from flaxgal.labels.store import Store
+    from flaxgal.rank import rank as rank_all
+    from flaxgal.rank import unlabelled
+    from flaxgal.survey.cutout import Unreadable
+
+    opened = Store.open(store)
+    done, left_out, kept = 0, [], None
+    for item in track(rank_all(model, opened, orientations=orientations), "galaxies ranked", len(unlabelled(opened))):
+        if isinstance(item, Unreadable):
+            left_out.append(item.reason)
+        elif isinstance(item, Ranking):
+            kept = item
+        elif isinstance(item, RankedGalaxy):
+            done += 1
+    where = f"ranking {kept.ranking_id} in {store}" if kept else "no ranking written"
+    return closing(f"{done} galaxies ranked: {where}", done, left_out)
+
+
+def store_agreement(store: StoreFolder, *, out: Path | None = None, threshold: float = 0.7) -> int:
+    """How well the annotators of a store agree with each other, and each with himself in blind repeats.
+
+    Example: flaxgal store agreement labels/ --out agreement.ecsv
+
+    Args:
+        store: The label store's folder.
+        out: Table to write, a row for each two masks that were compared, as .ecsv.
+        threshold: A galaxy is disputed when two masks of it have a Dice below this.
+    """
+    from flaxgal.labels.agreement import Pair, agreement, agreement_table, by_annotator, by_galaxy
+    from flaxgal.labels.store import Store
+    from flaxgal.survey.atomic import replaced_when_whole
+
+    if out is not None and out.suffix != ".ecsv":
+        raise ValueError(f"{out}: a table of agreement ends in .ecsv, found {out.suffix or 'no ending'}")
+    found = list(track(agreement(Store.open(store)), "pairs"))
+    pairs = [item for item in found if isinstance(item, Pair)]
+    left_out = [item.reason for item in found if not isinstance(item, Pair)]
+    heads = ("galaxies", "pairs", "Dice", "kappa", "independent", "Dice", "repeats", "own Dice", "own kappa")
+    print(f"{'':>16s}" + "".join(f"{head:>12s}" for head in heads))
+    for row in by_annotator(pairs):
+        first = (row.galaxies, row.pairs, row.dice, row.kappa, row.independent_pairs, row.independent_dice)
+        values = (*first, row.repeats, row.self_dice, row.self_kappa)
+        print(f"{row.annotator:>16s}" + "".join(f"{_number(value):>12s}" for value in values))
+    galaxies = by_galaxy(pairs)
+    disputed = sorted((row.lowest_dice, row.object_id) for row in galaxies if row.lowest_dice < threshold)
+    for dice, object_id in disputed:
+        print(f"disputed: {object_id}, Dice {dice:.2f}")
+    if out is not None:
+        with replaced_when_whole(out) as temporary:
+            agreement_table(pairs).write(temporary, format="ascii.ecsv")
+    where = f": {out}" if out else ""
+    compared = f"{len(galaxies)} galaxies with several annotators, {len(disputed)} of them disputed{where}"
+    if not pairs and not left_out:
+        say("no galaxy has masks by two annotators, or a blind repeat")
+    return closing(compared, int(bool(pairs) or not left_out), left_out)
+
+
+def _number(value: int | float) -> str:
+    """A count or a score as a table shows it; a dash where there is none."""
+    if isinstance(value, int):
+        return str(value)
+    return "-" if math.isnan(value) else f"{value:.3f}"

@@ -1,0 +1,111 @@
+"""The commands between labels and models, as a user meets them."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from astropy.table import Table
+
+from flaxgal.cli import run
+from flaxgal.labels.ranking import newest_ranking
+from flaxgal.labels.revisions import Revision
+from flaxgal.labels.store import Store
+from flaxgal.survey.cutout import Cutout
+
+SIZE = 16
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    """Six galaxies: anna and bo labelled g0 and g1, anna g2, nobody the others."""
+    store = Store.create(tmp_path / "labels")
+    y, x = np.mgrid[:SIZE, :SIZE] - (SIZE - 1) / 2
+    for number in range(6):
+        rng = np.random.default_rng(number)
+        light = 50 * np.exp(-np.hypot(y, x) / 3) + rng.normal(size=(SIZE, SIZE))
+        store.add(Cutout(object_id=f"g{number}", flux=light[None].astype(np.float32), bands=("i",), unit="nJy"))
+    for name, annotator, last in (
+        ("g0", "anna", 6),
+        ("g0", "bo", 6),
+        ("g1", "anna", 4),
+        ("g1", "bo", 12),
+        ("g2", "anna", 5),
+    ):
+        draw(store, name, annotator, last)
+    return store
+
+
+def draw(store: Store, object_id: str, annotator: str, last: int) -> None:
+    mask = np.zeros((SIZE, SIZE), np.uint8)
+    mask[2:last] = 1
+    given = {"origin": "drawn", "cutout_sha256": store.galaxies()[object_id].cutout_sha256, "mask": mask}
+    store.commit(Revision(object_id=object_id, annotator=annotator, **given))
+
+
+def said(folder: Path) -> dict:
+    return json.loads((folder / "provenance.json").read_text())
+
+
+def test_build_freezes_whose_labels_are_asked_for_and_rebuilds_a_cited_snapshot(
+    store: Store, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    build = ["build", str(store.path), "--image-size", str(SIZE)]
+    for labels, galaxies in (("latest", 3), ("annotator:bo", 2), ("consensus", 3), ("staple", 3)):
+        assert run([*build, "--out", str(tmp_path / labels), "--labels", labels]) == 0
+        folder = Path(capsys.readouterr().out.strip())
+        assert (said(folder)["labels"], sum(said(folder)["galaxies"].values())) == (labels, galaxies)
+    draw(store, "g0", "cy", 9)
+    assert run(["build", str(store.path), "--out", str(tmp_path / "again"), "--like", str(folder)]) == 0
+    again = Path(capsys.readouterr().out.strip())
+    contents = [{path.name: path.read_bytes() for path in one.iterdir()} for one in (folder, again)]
+    assert contents[0] == contents[1]
+
+
+def test_build_says_what_it_cannot_follow(store: Store, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    build = ["build", str(store.path), "--out", str(tmp_path / "sets")]
+    assert run([*build, "--labels", "annotator:ana"]) == 2
+    assert "nothing is labelled by 'ana', only by anna, bo" in capsys.readouterr().err
+    assert run([*build, "--like", str(tmp_path), "--labels", "staple", "--image-size", "32"]) == 2
+    assert "decides --image-size, --labels already" in capsys.readouterr().err
+    assert run([*build, "--like", str(tmp_path)]) == 2
+    assert "no dataset snapshot here" in capsys.readouterr().err
+
+
+def test_agreement_is_printed_by_annotator_and_written_pair_by_pair(
+    store: Store, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "agreement.ecsv"
+    assert run(["store", "agreement", str(store.path), "--out", str(out)]) == 0
+    printed = capsys.readouterr().out
+    assert "disputed: g1, Dice 0.33" in printed
+    assert "2 galaxies with several annotators, 1 of them disputed" in printed
+    (anna,) = [line.split() for line in printed.splitlines() if line.split()[:1] == ["anna"]]
+    assert anna[:4] == ["anna", "2", "2", f"{(1 + 4 / 12) / 2:.3f}"]
+    table = Table.read(out)
+    assert sorted(table["object_id"]) == ["g0", "g1"]
+    assert run(["store", "agreement", str(store.path), "--out", str(tmp_path / "a.csv")]) == 2
+    assert "ends in .ecsv, found .csv" in capsys.readouterr().err
+    alone = Store.create(tmp_path / "alone")
+    assert run(["store", "agreement", str(alone.path)]) == 0
+    assert "no galaxy has masks by two annotators" in capsys.readouterr().err
+
+
+def test_rank_writes_a_ranking_into_the_store(store: Store, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    from flax import nnx
+
+    from flaxgal import checkpoint
+    from flaxgal.config import TrainConfig, UNetConfig, to_json
+    from flaxgal.models.unet import UNet
+
+    model, folder = UNetConfig(image_size=SIZE, widths=(4, 8), blocks=(1,), dropout=(0.0,)), tmp_path / "tiny"
+    folder.mkdir()
+    (folder / "config.json").write_text(to_json(TrainConfig(name="tiny", model=model)))
+    checkpoint.save(folder, "best", 1, {"average": UNet(model, nnx.Rngs(params=3))})
+    assert run(["rank", str(store.path), "--model", str(folder), "--orientations", "2"]) == 0
+    ranking = newest_ranking(Store.open(store.path))
+    assert ranking is not None
+    assert capsys.readouterr().out.strip() == f"3 galaxies ranked: ranking {ranking.ranking_id} in {store.path}"
+    assert set(ranking.rows) == {"g3", "g4", "g5"}
+    assert run(["rank", str(store.path), "--model", str(tmp_path / "none")]) == 2
+    assert "not a run folder" in capsys.readouterr().err
