@@ -20,8 +20,8 @@ def build(
     *,
     out: Path,
     labels: str = "latest",
-    bands: tuple[str, ...] | None = None,
-    classes: tuple[str, ...] | None = None,
+    bands: tuple[str, ...] = (),
+    classes: tuple[str, ...] = (),
     image_size: int | None = None,
     version: str | None = None,
     like: Path | None = None,
@@ -47,7 +47,7 @@ def build(
     if like is None:
         return _build(opened, out, labels, bands or ("grey",), classes or ("arm",), image_size or 64, version)
     given = {"--bands": bands, "--classes": classes, "--image-size": image_size}
-    decided = [name for name, value in given.items() if value is not None] + ["--labels"] * (labels != "latest")
+    decided = [name for name, value in given.items() if value] + ["--labels"] * (labels != "latest")
     if decided:
         raise ValueError(f"--like {like} decides {', '.join(decided)} already; leave out what it decides")
     print(rebuild_snapshot(opened, like, out, version=version, track=track))

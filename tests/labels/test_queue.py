@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from astropy.table import MaskedColumn, Table
 
+from flaxgal.labels.notes import Note
 from flaxgal.labels.queue import ORDERS, Order, make_queue, read_catalogue_columns
 from flaxgal.labels.ranking import RankedGalaxy, Ranking
 from flaxgal.labels.revisions import Revision
@@ -65,6 +66,12 @@ def test_only_what_the_filter_asks_for_is_shown(store):
         for show in ("all", "unlabelled", "disputed", "mine")
     }
     assert shown == {"all": "abcdefgh", "unlabelled": "abdegh", "disputed": "bf", "mine": "c"}
+
+
+def test_a_galaxy_is_flagged_until_somebody_takes_the_flag_away(store):
+    for name, annotator, kind in (("b", "anna", "flagged"), ("d", "bo", "flagged"), ("d", "anna", "unflagged")):
+        store.note(Note(object_id=name, annotator=annotator, kind=kind))
+    assert make_queue(store, Order(), "flagged").ids == ("b",)
 
 
 def test_next_and_previous_walk_the_same_way_to_and_fro(store):
