@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 from astropy.io import fits
 from astropy.wcs import WCS
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from flaxgal.labels.revisions import Revision, revision_from_fits, revision_to_fits
 
@@ -56,6 +58,23 @@ def test_a_revision_survives_its_file_with_every_word_of_its_provenance(tmp_path
     for name in Revision.__dataclass_fields__:
         if name != "mask":
             assert getattr(back, name) == getattr(revision, name), name
+
+
+@given(words=st.lists(st.text(st.characters() | st.sampled_from("&' \\x"), max_size=180), min_size=3, max_size=3))
+@settings(max_examples=150, deadline=None)
+def test_whatever_people_write_comes_back_to_the_letter(words):
+    source, model_run, remark = words
+    revision = a_revision(source=source, model_run=model_run, details={"remark": remark, remark: 1})
+    back = revision_from_fits(revision_to_fits(revision), path=Path("x.fits.gz"))
+    assert (back.source, back.model_run, back.details) == (source, model_run, {"remark": remark, remark: 1})
+
+
+@given(seconds=st.floats(0, 1e9), threshold=st.floats(0, 1))
+@settings(max_examples=100, deadline=None)
+def test_numbers_come_back_to_the_last_digit(seconds, threshold):
+    revision = a_revision(active_seconds=seconds, model_threshold=threshold)
+    back = revision_from_fits(revision_to_fits(revision), path=Path("x.fits.gz"))
+    assert (back.active_seconds, back.model_threshold) == (seconds, threshold)
 
 
 def test_soft_votes_keep_their_fractions_and_where_nobody_looked(tmp_path):

@@ -272,7 +272,7 @@ def test_a_mask_is_compared_pixel_by_pixel_before_it_counts_as_saved(store, monk
     "changes",
     [
         {"details": {"shown": ("a", "b"), "at": 0.1 + 0.2, "deep": {"x": [1, None]}}},
-        {"active_seconds": 0.1 + 0.2, "model_threshold": 1 / 3, "model_run": "runs/é & 'long' " + "&" * 200},
+        {"active_seconds": 0.1 + 0.2, "model_threshold": 0.1 + 0.2, "model_run": "runs/é & 'long' " + "&" * 200},
         {"details": {"remark": "&" * 300, "'" * 70: "&'" * 70}},
         {"annotator": "  Zoë  ", "source": "&", "served_by": "'" * 150, "tool_counts": {"brush": 10**6}},
     ],
