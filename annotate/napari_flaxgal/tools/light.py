@@ -11,19 +11,22 @@ from scipy import ndimage
 
 from flaxgal.measure.background import border_sky, pixel_noise, usable_pixels
 from flaxgal.measure.geometry import Ellipse, elliptical_radius, moment_ellipse, radial_profile
-from flaxgal.measure.sources import detection_image, find_sources
+from flaxgal.measure.sources import Sources, detection_image, find_sources
 from flaxgal.survey.cutout import Cutout
 from flaxgal.survey.display import grey
 from napari_flaxgal.tools.shape import disc_shape, middle_shape
 
 __all__ = ["GalaxyLight", "galaxy_light"]
 
-LEAST_GREY_NOISE = 1.0
-"""A picture's sky is often cut to black: its noise is then taken as one step of 256."""
+LEAST_GREY_NOISE = 2.0
+"""A picture's sky is often cut to black: its noise is then taken as two steps of 256."""
 CENTRE_SIGMA, CENTRE_REACH = 2.0, 2.0
 """Width in pixels of the window the centre is weighed in, and how far the centre may lie from the brightest pixel."""
 VISIBLE_SIGMA = 1.0
-"""A galaxy ends where the mean light on its rings sinks below this many times a pixel's noise."""
+"""A galaxy ends where the mean light on its rings sinks below this many times the sky's scatter."""
+BODY = 2.0
+"""The isophote whose shape is the first guess at the disc's, in units of the faintest that is visible."""
+SEARCH_PIXELS = 160
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,15 +53,16 @@ def galaxy_light(cutout: Cutout) -> GalaxyLight:
     image = _linear_image(cutout) if cutout.has_linear_flux else _picture_image(cutout)
     known = np.isfinite(image)
     filled = np.where(known, image, 0.0).astype(float)
-    sources = find_sources(filled, np.zeros(image.shape, bool))
+    sources = _sources(filled)
     own = known & ~sources.others
     if not sources.found:
         circle = Ellipse(((image.shape[0] - 1) / 2, (image.shape[1] - 1) / 2), 1.0, 0.0)
         return GalaxyLight(image, own, circle, circle, 0.5 * min(image.shape), False)
     centre = _centre(np.where(own, filled, 0.0), sources.peak)
-    first = moment_ellipse(filled, sources.galaxy, centre)
-    disc = disc_shape(filled, own, first, _extent(filled, own, first))
-    extent = _extent(filled, own, disc)
+    visible = _visible(image)
+    first = moment_ellipse(filled, _body(np.where(own, filled, 0.0), centre, BODY * visible), centre)
+    disc = disc_shape(filled, own, first, _extent(filled, own, first, visible))
+    extent = _extent(filled, own, disc, visible)
     middle = middle_shape(filled, own, disc, extent)
     return GalaxyLight(image, own, disc, middle, extent, True)
 
@@ -83,11 +87,57 @@ def _picture_image(cutout: Cutout) -> Float32[np.ndarray, "y x"]:
     return ((picture - border_sky(picture, every)) / noise).astype(np.float32)
 
 
-def _extent(light: Float[np.ndarray, "y x"], own: Bool[np.ndarray, "y x"], ellipse: Ellipse) -> float:
-    """Where the mean light on the galaxy's rings is first lost in the noise of a single pixel."""
+def _sources(light: Float[np.ndarray, "y x"]) -> Sources:
+    """The galaxy and everything else, found on a frame of at most `SEARCH_PIXELS` on a side.
+
+    Stars are told by their size in pixels, as survey cutouts have it; large pictures have often been enlarged. It also
+    bounds the time.
+    """
+    step = -(-max(light.shape) // SEARCH_PIXELS)
+    if step == 1:
+        return find_sources(light, np.zeros(light.shape, bool))
+    height, width = light.shape
+    padded = np.pad(light, ((0, -height % step), (0, -width % step)), mode="edge")
+    rows, columns = padded.shape[0] // step, padded.shape[1] // step
+    small = padded.reshape(rows, step, columns, step).mean(axis=(1, 3))
+    # In units of its own noise again, which falls less than by the step where neighbouring pixels share their noise.
+    found = find_sources(small / max(pixel_noise(small, np.ones(small.shape, bool)), 1e-9), np.zeros(small.shape, bool))
+    galaxy, others = (
+        np.kron(mask, np.ones((step, step), bool))[:height, :width] for mask in (found.galaxy, found.others)
+    )
+    if not found.found:
+        return Sources(galaxy, others, found.peak)
+    top, left = (int(place) * step for place in found.peak)
+    block = ndimage.gaussian_filter(light[top : top + step, left : left + step], 1.0, mode="nearest")
+    y, x = np.unravel_index(block.argmax(), block.shape)
+    return Sources(galaxy, others, (float(top + y), float(left + x)))
+
+
+def _visible(image: Float[np.ndarray, "y x"]) -> float:
+    """How bright the mean light on a ring must be to be seen: the scatter of the sky, also where noise is smooth."""
+    width = max(2, round(0.1 * min(image.shape)))
+    border = np.isfinite(image)
+    border[width:-width, width:-width] = False
+    values = image[border]
+    if not values.size:
+        return VISIBLE_SIGMA
+    middle = float(np.median(values))
+    # Sources only ever add light, so the width is taken from the faint half.
+    return VISIBLE_SIGMA * max(1.0, 1.4826 * float(np.median(middle - values[values <= middle])))
+
+
+def _body(light: Float[np.ndarray, "y x"], centre: tuple[float, float], level: float) -> Bool[np.ndarray, "y x"]:
+    """The galaxy inside one isophote: what hangs together with its centre, without a detection's ragged rim."""
+    labels, _ = ndimage.label(ndimage.gaussian_filter(light, 1.5, mode="nearest") > level)
+    label = labels[round(centre[0]), round(centre[1])]
+    return (labels == label) & (label > 0)
+
+
+def _extent(light: Float[np.ndarray, "y x"], own: Bool[np.ndarray, "y x"], ellipse: Ellipse, visible: float) -> float:
+    """Where the mean light on the galaxy's rings is first lost in the sky."""
     ring = np.rint(elliptical_radius(ellipse, light.shape)).astype(int)
     mean = radial_profile(light, ring, own, int(ring.max()) + 1).mean
-    lost = np.flatnonzero(ndimage.uniform_filter1d(np.nan_to_num(mean), 3) < VISIBLE_SIGMA)
+    lost = np.flatnonzero(ndimage.uniform_filter1d(np.nan_to_num(mean), 3) < visible)
     return float(max(3.0, lost[0] if lost.size else len(mean) - 1))
 
 

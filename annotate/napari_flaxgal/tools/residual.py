@@ -19,7 +19,7 @@ RING_GROWTH = 0.08
 """Rings are this share of their radius wide, and at least `LEAST_RING` pixels: smooth in radius, sharp in the core."""
 LEAST_RING = 0.7
 LEAST_PIXELS = 3
-FLOOR_SIGMA, FLOOR_SHARE = 3.0, 0.6
+FLOOR_SIGMA, FLOOR_SHARE = 6.0, 0.6
 """Added to the smooth light where contrast over it is taken, in sky sigma and in units of the median light within the
 galaxy's extent."""
 

@@ -32,8 +32,10 @@ LEAST_EXTENT = 8.0
 """Pixels; the shape of a smaller galaxy is left as it is."""
 RINGS, AZIMUTHS = 32, 72
 ROUNDS = 2
-SPIRALS = np.concatenate([-np.linspace(2.5, 14.0, 40), np.linspace(2.5, 14.0, 40)])
-"""Two-armed logarithmic spirals told from the disc's oval: 2 cot(pitch angle), from 39° to 8°, both ways."""
+SPIRALS = np.concatenate([-np.linspace(3.5, 14.0, 40), np.linspace(3.5, 14.0, 40)])
+"""Two-armed logarithmic spirals told from the disc's oval: 2 cot(pitch angle), from 30° to 8°, both ways."""
+SPIRAL_SHARE = 0.5
+"""How much the spiral counts beside the oval: a disc of the wrong shape leaves something that looks like one, too."""
 MOST_ELLIPTICITY = 0.74
 """(1 - q) / (1 + q) of an axis ratio of 0.15, the thinnest disc measured."""
 TRUST_IN_START = 0.01
@@ -100,8 +102,10 @@ def _without_oval(
         spiral = _best_spiral(harmonic(shape), radius)
 
         def oval(shape: np.ndarray, spiral: np.ndarray = spiral) -> np.ndarray:
-            constant = _oval_beside(harmonic(shape), spiral)[0]
-            return np.concatenate([[constant.real, constant.imag], TRUST_IN_START * (shape - first)])
+            constant, turning = _oval_beside(harmonic(shape), spiral)[0]
+            turning = SPIRAL_SHARE * turning
+            found = [constant.real, constant.imag, turning.real, turning.imag]
+            return np.concatenate([found, TRUST_IN_START * (shape - first)])
 
         bound = MOST_ELLIPTICITY
         shape = optimize.least_squares(oval, np.clip(shape, -0.7, 0.7), bounds=(-bound, bound), diff_step=0.02).x
@@ -114,14 +118,14 @@ def _best_spiral(second: Harmonic, radius: np.ndarray) -> np.ndarray:
     return min(spirals, key=lambda spiral: _oval_beside(second, spiral)[1])
 
 
-def _oval_beside(second: Harmonic, spiral: np.ndarray) -> tuple[complex, float]:
-    """The constant c of c + a exp(i k ln r) fitted to the harmonic by least squares, and what the fit leaves."""
+def _oval_beside(second: Harmonic, spiral: np.ndarray) -> tuple[np.ndarray, float]:
+    """The c and a of c + a exp(i k ln r) fitted to the harmonic by least squares, and what the fit leaves."""
     value, weight = second
     basis = np.stack([np.ones_like(spiral), spiral], axis=1) * weight[:, None]
     # A little damping of the spiral keeps the two apart where too few rings tell them apart.
     normal = basis.conj().T @ basis + np.diag([1e-9, 0.02 * np.square(weight).sum() + 1e-9])
     amplitudes = np.linalg.solve(normal, basis.conj().T @ (value * weight))
-    return complex(amplitudes[0]), float(np.square(np.abs(basis @ amplitudes - value * weight)).sum())
+    return amplitudes, float(np.square(np.abs(basis @ amplitudes - value * weight)).sum())
 
 
 def _vector(ellipse: Ellipse) -> np.ndarray:

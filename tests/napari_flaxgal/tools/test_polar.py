@@ -24,7 +24,7 @@ def test_the_frame_of_a_mock_has_the_centre_and_the_tilt_of_its_disc(spirals):
         assert np.hypot(*np.subtract(frame.centre, spiral.centre)) < 0.2
         assert frame.axis_ratio == pytest.approx(spiral.axis_ratio, abs=0.1)
         if spiral.axis_ratio < 0.85:
-            assert circular(frame.position_angle, spiral.position_angle_deg) < 8
+            assert circular(frame.position_angle, spiral.position_angle_deg) < 10
 
 
 def test_the_frame_of_a_disc_without_arms_is_exact(armless, spirals):
@@ -66,7 +66,7 @@ def test_with_the_measured_tilt_arms_are_straight_and_rise_by_about_their_pitch_
     ]
     errors = [abs(pitch - true) for (pitch, _), true in found]
     assert np.median(errors) < 1.5
-    assert max(errors) < 5.0
+    assert max(errors) < 6.0
     assert max(bend for (_, bend), _ in found) < 0.15
 
 
