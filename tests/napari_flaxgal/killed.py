@@ -19,14 +19,14 @@ from collections import Counter
 from pathlib import Path
 
 import numpy as np
-from astropy.io import fits  # noqa: F401 - warm, so that no child spends its life on imports
 
 from flaxgal.labels.journal import open_drawings
 from flaxgal.labels.store import Store
+from flaxgal.survey.reading import read_one  # noqa: F401 - warm, so that no child spends its life on imports
 from napari_flaxgal.session import EndOfQueue, Session
 
-MOST_SECONDS = 0.08
-"""How long a process lives after it has opened its first galaxy."""
+MOST_WORDS, MOST_SECONDS = 25, 0.03
+"""A process is killed a random moment after it has told a random number of things, however busy the machine is."""
 
 
 def told(mask):
@@ -90,14 +90,13 @@ def live_and_die(store_path, seed):
         os._exit(1)
     os.close(writing)
     dice = random.Random(seed)
-    content = b"" if dice.random() < 0.1 else os.read(reading, 1 << 16)  # one in ten may die before it has begun
-    time.sleep(dice.random() * MOST_SECONDS)
-    os.kill(child, signal.SIGKILL)
-    while part := os.read(reading, 1 << 16):
-        content += part
-    os.close(reading)
+    with os.fdopen(reading, "rb") as words:
+        lines = [words.readline() for _ in range(dice.randrange(MOST_WORDS))]  # one in 25 dies before it has begun
+        time.sleep(dice.random() * MOST_SECONDS)
+        os.kill(child, signal.SIGKILL)
+        lines += words.readlines()
     os.waitpid(child, 0)
-    return [json.loads(line) for line in content.splitlines()]
+    return [json.loads(line) for line in lines if line]
 
 
 def main(store_path, kills, seed):

@@ -676,7 +676,6 @@ def test_a_read_only_store_can_be_looked_at(read_only, sessions):
     assert session.next().object_id == "g3"
 
 
-@pytest.mark.long
 def test_200_kills_at_random_moments_cost_at_most_one_stroke_each_and_no_revision(tmp_path):
     """`killed.py` says how it is told; `wrong` lists galaxies that opened with neither the last mask nor the next."""
     store = Store.create(tmp_path / "labels")
@@ -689,10 +688,10 @@ def test_200_kills_at_random_moments_cost_at_most_one_stroke_each_and_no_revisio
     counts = result["counts"]
     for trouble in ("wrong", "damaged", "lost revisions", "committed twice"):
         assert result[trouble] == [], trouble
-    assert counts["begun"] > 200
-    assert counts["killed after begun"] > 10
-    assert counts["killed after committing"] > 10
-    assert counts["committed"] > 10
+    assert counts["begun"] > 500
+    assert counts["killed after begun"] > 5
+    assert counts["killed after committing"] > 5
+    assert counts["committed"] > 50
 
 
 # Drawing
