@@ -14,4 +14,4 @@ def test_the_stores_benchmark_runs_and_says_how_long_opening_took(tmp_path):
     assert "40 galaxies, 1.5 revisions each" in done.stdout
     times = json.loads((tmp_path / "out.json").read_text())["seconds_cpu_wall"]
     assert {"open", "refresh", "status", "commit"} <= times.keys()
-    assert all(0 < seconds < 60 for pair in times.values() for seconds in pair)
+    assert all(0 <= seconds < 60 for pair in times.values() for seconds in pair)
