@@ -6,7 +6,7 @@ so that whatever is drawn in any view lands on the sky. No napari, no Qt.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -15,6 +15,7 @@ from jaxtyping import Float, UInt8
 
 from flaxgal.survey.cutout import Cutout
 from flaxgal.survey.display import lupton_rgb, one_band
+from flaxgal.survey.prediction import Prediction
 from napari_flaxgal.tools import PolarFrame, frame_of, residual, residual_limits
 
 __all__ = ["COLOUR", "VIEWS", "Looks", "View"]
@@ -78,6 +79,13 @@ class View:
     def mask(self, sky_mask: UInt8[np.ndarray, "y x"], looks: Looks) -> UInt8[np.ndarray, "row column"]:
         """A mask of the sky's pixels on a view's grid, as a new array."""
         return self.frame.mask_to_polar(sky_mask) if looks.view == "polar" else sky_mask.copy()
+
+    def prediction(self, prediction: Prediction, looks: Looks) -> Prediction:
+        """A model's maps on a view's grid."""
+        if looks.view != "polar":
+            return prediction
+        maps = np.stack([self.frame.to_polar(probability) for probability in prediction.probability])
+        return replace(prediction, probability=maps.astype(np.float32))
 
     def drawn(
         self, sky_mask: np.ndarray, before: np.ndarray, after: np.ndarray, looks: Looks

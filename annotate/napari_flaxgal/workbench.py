@@ -227,6 +227,10 @@ class Workbench:
             self._show_picture()
             self._show_all()
 
+    def fit(self) -> None:
+        """Show the whole picture, as large as the window allows."""
+        self.viewer.fit_to_view(margin=0.02)
+
     def toggle_bad_pixels(self) -> None:
         """Show or hide what the survey's mask planes say."""
         self.bad_pixels.visible = not self.bad_pixels.visible
@@ -485,7 +489,7 @@ class Workbench:
         self.bad_pixels.data = self.view.mask(bad_pixels(self.session.cutout), self.looks)
         self._show_contours()
         self._show_trace()
-        self.viewer.fit_to_view(margin=0.02)
+        self.fit()
 
     def _show_drawing(self) -> None:
         mask = self.view.mask(self.session.mask, self.looks)
@@ -501,7 +505,7 @@ class Workbench:
         if self.prediction is None:
             return
         for level, width, colour in ((self.threshold, 0.6, "#ffd92f"), (self.threshold / 2, 0.3, "#ffd92f80")):
-            lines = [self.view.from_sky(line, self.looks) for line in contours(self.prediction, level)]
+            lines = contours(self.view.prediction(self.prediction, self.looks), level)
             if lines:
                 self.contours.add_paths(lines, edge_width=width, edge_color=colour)
 
@@ -668,7 +672,7 @@ class Workbench:
             review.take_away(self.viewer)
         self.drawing.visible = self.contours.visible = self.picture.visible = True
         self.viewer.layers.selection.active = self.drawing
-        self.viewer.fit_to_view(margin=0.02)
+        self.fit()
 
     def _page(self, step: int) -> None:
         if self.reviewing is not None:
@@ -691,7 +695,7 @@ class Workbench:
         if self.reviewing is not None:
             self.picture.visible = False
             self.reviewing.show(self.viewer, self.looks)
-            self.viewer.fit_to_view(margin=0.02)
+            self.fit()
 
     # The mouse
 

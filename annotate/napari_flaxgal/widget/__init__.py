@@ -10,7 +10,7 @@ from typing import Any
 
 import napari
 from napari.utils.notifications import show_error
-from qtpy.QtCore import QEvent
+from qtpy.QtCore import QEvent, Qt, QTimer
 from qtpy.QtWidgets import (
     QFileDialog,
     QFormLayout,
@@ -30,7 +30,7 @@ from napari_flaxgal.widget.desk import Desk
 
 __all__ = ["AnnotationDock", "open_window"]
 
-DOCK_WIDTH = 340
+DOCK_WIDTH = 380
 
 
 def open_window(
@@ -56,9 +56,11 @@ def open_window(
     session = Session(opened, annotator, order=order or Order(), show=show, catalogue=columns, repeats=repeats)
     viewer = viewer or napari.Viewer(title=f"flaxgal: {opened.path}")
     dock = AnnotationDock(viewer, session=session, model=Path(model) if model else None)
-    viewer.window.add_dock_widget(dock, name="flaxgal", area="right", add_vertical_stretch=False)
-    for dock in (viewer.window._qt_viewer.dockLayerList, viewer.window._qt_viewer.dockLayerControls):
-        dock.setVisible(False)  # the room is the galaxy's; napari's Window menu brings them back
+    beside = viewer.window.add_dock_widget(dock, name="flaxgal", area="right", add_vertical_stretch=False)
+    viewer.window._qt_window.resizeDocks([beside], [DOCK_WIDTH], Qt.Orientation.Horizontal)
+    for napari_dock in (viewer.window._qt_viewer.dockLayerList, viewer.window._qt_viewer.dockLayerControls):
+        napari_dock.setVisible(False)  # the room is the galaxy's; napari's Window menu brings them back
+    QTimer.singleShot(0, dock.desk.workbench.fit)  # the canvas has its size only now
     return viewer
 
 
@@ -70,7 +72,6 @@ class AnnotationDock(QWidget):
     ) -> None:
         super().__init__()
         self.viewer = napari_viewer
-        self.setMinimumWidth(DOCK_WIDTH)
         self.pages = QStackedWidget()
         column = QVBoxLayout(self)
         column.setContentsMargins(4, 4, 4, 4)
