@@ -18,6 +18,7 @@ import urllib3
 from flaxgal.survey.login import Login
 
 __all__ = [
+    "CHUNK",
     "Answer",
     "BrokenError",
     "LoginError",
@@ -104,10 +105,19 @@ class Answer:
         some archives declare it so.
     stop
         Reading ends in `StoppedError` as soon as this is set.
+    most_bytes
+        Reading more ends in `RefusedError`.
     """
 
     def __init__(
-        self, response: requests.Response, *, host: str, politeness: Politeness, stop: threading.Event, packed: bool
+        self,
+        response: requests.Response,
+        *,
+        host: str,
+        politeness: Politeness,
+        stop: threading.Event,
+        packed: bool,
+        most_bytes: int,
     ) -> None:
         self._response, self._host, self._politeness, self._stop = response, host, politeness, stop
         self._window_start, self._window_bytes = time.monotonic(), 0
@@ -115,6 +125,7 @@ class Answer:
         self.size = 0
         """Bytes read so far."""
         self._unpack = not packed
+        self._most_bytes = most_bytes
         self._ahead = b""
 
     def peek(self, number: int = PEEK) -> bytes:
@@ -130,6 +141,8 @@ class Answer:
         else:
             given = self._read(number)
         self.size += len(given)
+        if self.size > self._most_bytes:
+            raise RefusedError(f"{self._host}: more than {self._most_bytes} bytes came; wanted no more")
         return given
 
     def _read(self, number: int) -> bytes:

@@ -18,20 +18,41 @@ import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
-from flaxgal.survey.answers import Answer, BrokenError, Politeness, RefusedError, StoppedError
+from flaxgal.survey.answers import CHUNK, BrokenError, Politeness, RefusedError, StoppedError
 from flaxgal.survey.atomic import replaced_when_whole, sync, sync_folder
 from flaxgal.survey.http import Ask, Client
 from flaxgal.survey.login import Login
 
-__all__ = ["Download", "Event", "Failed", "Fetched", "Kept", "Standing", "anything", "download", "fetch", "in_parallel"]
+__all__ = [
+    "Download",
+    "Event",
+    "Failed",
+    "Fetched",
+    "Kept",
+    "Standing",
+    "anything",
+    "counted",
+    "download",
+    "fetch",
+    "in_parallel",
+    "is_there",
+    "write_accepted",
+]
 
 LEFT_BEHIND_SECONDS = 24 * 3600
 """A half-written file that is older belongs to a process that was killed."""
 
 Item = TypeVar("Item")
 Made = TypeVar("Made")
+
+
+@runtime_checkable
+class Readable(Protocol):
+    """An open file, or an answer."""
+
+    def read(self, number: int, /) -> bytes: ...
 
 
 def anything(path: Path) -> None:
@@ -55,11 +76,13 @@ class Download:
     """Sent along as a form (multipart), by name."""
     most_bytes: int = 2**32
     """A longer answer is refused."""
+    label: str = ""
+    """What sentences call it; its name here when left out."""
 
     @property
     def name(self) -> str:
-        """The file's name here."""
-        return self.path.name
+        """What sentences call it."""
+        return self.label or self.path.name
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -172,7 +195,7 @@ def fetch(client: Client, download: Download) -> int | None:
     BrokenError, StoppedError
         As `Client.ask` raises them.
     """
-    if _is_there(download):
+    if is_there(download):
         return None
     _clear(download.path.parent)
     try:
@@ -181,8 +204,9 @@ def fetch(client: Client, download: Download) -> int | None:
             params=download.params,
             files=download.files,
             keep_packed=download.path.suffix in (".gz", ".bz2", ".fz"),
+            most_bytes=download.most_bytes,
         )
-        return client.ask(ask, lambda answer: _take(answer, download))
+        return client.ask(ask, lambda answer: write_accepted(answer, download))
     except (RefusedError, BrokenError) as error:
         raise type(error)(f"{download.name}: {error}") from None
 
@@ -191,7 +215,7 @@ def counted(
     made: Iterable[tuple[Any, Any, BaseException | None]], *, politeness: Politeness, total: int | None
 ) -> Iterator[Event]:
     """Events from what `in_parallel` gives of work like `fetch`; faults that end the whole download are raised."""
-    standing, start, in_a_row = Standing(total=total), time.monotonic(), 0
+    standing, start, in_a_row, last = Standing(total=total), time.monotonic(), 0, None
     for item, size, error in made:
         seconds = time.monotonic() - start
         if error is None and size is None:
@@ -200,7 +224,8 @@ def counted(
             continue
         if not isinstance(error, ValueError | BrokenError | None):
             raise error
-        in_a_row = in_a_row + 1 if isinstance(error, BrokenError) else 0
+        in_a_row = in_a_row + (error is not last) if isinstance(error, BrokenError) else 0
+        last = error  # one fault may be told of many files that were asked for together
         if error is None:
             standing = replace(
                 standing, fetched=standing.fetched + 1, size_bytes=standing.size_bytes + size, seconds=seconds
@@ -253,7 +278,8 @@ def in_parallel(
             asked.put(None)
 
 
-def _is_there(download: Download) -> bool:
+def is_there(download: Download) -> bool:
+    """Whether the file is there and accepted."""
     if not download.path.is_file():
         return False
     try:
@@ -263,14 +289,19 @@ def _is_there(download: Download) -> bool:
     return True
 
 
-def _take(answer: Answer, download: Download) -> int:
-    """Write the answer beside its place, have it accepted, and give it its name."""
+def write_accepted(content: Readable, download: Download) -> int:
+    """Write what is read beside its place, have it accepted, and give it its name; the number of bytes.
+
+    Raises
+    ------
+    ValueError
+        If it was not accepted; the sentence names the file.
+    """
+    size = 0
     with replaced_when_whole(download.path) as temporary:
         with temporary.open("wb") as file:
-            while chunk := answer.read():
-                if answer.size > download.most_bytes:
-                    raise RefusedError(f"more than {download.most_bytes} bytes came; wanted no more")
-                file.write(chunk)
+            while chunk := content.read(CHUNK):
+                size += file.write(chunk)
         try:
             download.accept(temporary)
         except ValueError as error:
@@ -280,7 +311,7 @@ def _take(answer: Answer, download: Download) -> int:
             raise ValueError(named) from None
         sync(temporary)
     sync_folder(download.path.parent)
-    return answer.size
+    return size
 
 
 _cleared: set[Path] = set()

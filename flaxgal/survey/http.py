@@ -37,6 +37,8 @@ class Ask:
     files: Mapping[str, bytes] = field(default_factory=dict)
     keep_packed: bool = False
     """Do not undo a packing that the archive declares (Content-Encoding): the file itself is wanted packed."""
+    most_bytes: int = 2**32
+    """A longer answer is refused."""
 
     def __post_init__(self) -> None:
         parts = urlsplit(self.url)
@@ -71,6 +73,7 @@ class Client:
         self._open: set[requests.Response] = set()
         self._sessions: list[requests.Session] = []
         self._not_before = 0.0
+        self._why: StoppedError | None = None
 
     def __enter__(self) -> Client:
         return self
@@ -96,8 +99,8 @@ class Client:
         ask
             The question, or a function that gives the question of each try.
         take
-            Reads the answer. Its ValueError says that the content is wrong: it is asked for once more, in case it was
-            damaged on the way, and then raised.
+            Reads the answer. Its ValueError says that the content is wrong, be it damaged on the way or mixed up by an
+            archive in trouble: it is asked for again, too, and raised after the last try.
 
         Raises
         ------
@@ -108,7 +111,6 @@ class Client:
         LoginError, StoppedError
             Nothing more should be asked.
         """
-        wrong = 0
         for number in range(1, self.politeness.tries + 1):
             question = ask() if callable(ask) else ask
             self._wait_for_turn(question.host)
@@ -125,12 +127,20 @@ class Client:
                 self._sleep(max(asked_for, self.politeness.wait_before(number)), question.host)
             except RefusedError:
                 raise
+            except StoppedError as error:
+                raise self._ended(error) from None
             except ValueError:
-                wrong += 1
-                if wrong == 2 or number == self.politeness.tries:
+                if number == self.politeness.tries:
                     raise
                 self._sleep(self.politeness.wait_before(1), question.host)
         raise AssertionError("unreachable: the last try returns or raises")
+
+    def _ended(self, error: StoppedError) -> StoppedError:
+        """Stop all threads at the first fault that ends everything; each of them tells that one."""
+        with self._lock:
+            self._why = self._why or error
+        self.stop()
+        return type(self._why)(*self._why.args)
 
     @contextlib.contextmanager
     def _asked(self, ask: Ask) -> Iterator[Answer]:
@@ -139,7 +149,12 @@ class Client:
             self._open.add(response)
         try:
             answer = Answer(
-                response, host=ask.host, politeness=self.politeness, stop=self.stopped, packed=ask.keep_packed
+                response,
+                host=ask.host,
+                politeness=self.politeness,
+                stop=self.stopped,
+                packed=ask.keep_packed,
+                most_bytes=ask.most_bytes,
             )
             check_answer(answer, response, host=ask.host, login=self._login)
             yield answer

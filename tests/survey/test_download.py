@@ -3,6 +3,7 @@
 import gzip
 import itertools
 import os
+import random
 import re
 import threading
 import time
@@ -105,11 +106,28 @@ def test_a_question_that_the_archive_does_not_understand_is_asked_once(tmp_path)
         assert len(server.asked) == 1
 
 
-def test_content_that_stays_wrong_is_asked_for_twice_and_no_more(tmp_path):
+def test_content_that_stays_wrong_is_refused_after_the_last_try(tmp_path):
     with archive({"/one.fits": b"SIMPLE but another galaxy"}) as server:
         (event,) = download([wanted(server, tmp_path)], politeness=QUICK)
-        assert len(server.asked) == 2
+        assert len(server.asked) == QUICK.tries
     assert event.reason == "one.fits: found something else; wanted the content"
+
+
+def test_1000_files_through_10_per_cent_faults_arrive_complete(tmp_path):
+    rng, lock = random.Random(3), threading.Lock()
+
+    def fault(asked):
+        with lock:
+            return rng.choice([*FAULTS, "silently truncated"]) if rng.random() < 0.1 else None
+
+    names = [f"{number}.fits" for number in range(1000)]
+    patient = Politeness(first_wait_seconds=0.01, longest_wait_seconds=0.05, stall_seconds=0.3, tries=8)
+    with archive({f"/{name}": CONTENT for name in names}, fault=fault) as server:
+        events = list(download([wanted(server, tmp_path, name) for name in names], politeness=patient))
+        assert len(server.asked) > 1050
+    assert all(isinstance(event, Fetched) for event in events)
+    assert files_in(tmp_path) == sorted(names)
+    assert all(path.read_bytes() == CONTENT for path in tmp_path.iterdir())
 
 
 def test_what_is_there_is_not_asked_for_again(tmp_path):
