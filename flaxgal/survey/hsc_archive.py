@@ -17,7 +17,7 @@ from urllib.parse import quote, urlsplit
 
 import numpy as np
 
-from flaxgal.survey.answers import Answer, BrokenError, NotThereError
+from flaxgal.survey.answers import Answer, BrokenError, NotThereError, RefusedError
 from flaxgal.survey.catalog import Place
 from flaxgal.survey.cutout import Cutout, read_cutout, wcs_centre_deg
 from flaxgal.survey.download import Download, fetch, is_there, write_accepted
@@ -267,7 +267,7 @@ class _Basket:
         line = re.match(r"(\d{1,4})-", name)
         number = int(line[1]) - 2 if line else -1
         if not 0 <= number < len(self._sent):
-            raise ValueError("the tar holds a file that belongs to no row of the list; wanted its line number first")
+            raise RefusedError("the tar holds a file that belongs to no row of the list; wanted its line number first")
         tract = re.search(r"-(?:HSC-[A-Z]\d?|NB\d+|IB\d+)-(\d+)-", name)
         return self._sent[number], int(tract[1]) if tract else 0
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import tarfile
 from collections.abc import Iterator
 from pathlib import PurePosixPath
-from typing import IO, Any
+from typing import Any
 
 from flaxgal.survey.answers import BrokenError, RefusedError
 
@@ -20,9 +20,10 @@ LARGEST_HEADER = 2**16
 HEADERS = (tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.GNUTYPE_LONGNAME)
 PLAIN = (tarfile.REGTYPE, tarfile.AREGTYPE)
 BLOCK = 512
+NO_TAR = "what came is no tar, or one that was damaged or cut short"
 
 
-def files_in_tar(stream: Any, *, most_files: int, most_bytes: int) -> Iterator[tuple[str, IO[bytes]]]:
+def files_in_tar(stream: Any, *, most_files: int, most_bytes: int) -> Iterator[tuple[str, _File]]:
     """The name (without folders) and the content of each file of a tar, in order; read one before taking the next.
 
     Parameters
@@ -49,11 +50,24 @@ def files_in_tar(stream: Any, *, most_files: int, most_bytes: int) -> Iterator[t
                     raise RefusedError(f"the tar holds more than {number - 1} members; wanted {most_files} files")
                 content = tar.extractfile(member) if member.isreg() else None
                 if content is not None:
-                    yield PurePosixPath(member.name).name, content
+                    yield PurePosixPath(member.name).name, _File(content)
     except tarfile.TarError:
-        raise BrokenError("what came is no tar, or one that was damaged or cut short") from None
+        raise BrokenError(NO_TAR) from None
     if not members.ended:  # pyright: ignore[reportAttributeAccessIssue]
         raise BrokenError("the tar was cut short")
+
+
+class _File:
+    """The content of a member; a tar that ends in it raises what a tar that ends between two does."""
+
+    def __init__(self, content: Any) -> None:
+        self._content = content
+
+    def read(self, number: int = -1) -> bytes:
+        try:
+            return self._content.read(number)
+        except tarfile.TarError:
+            raise BrokenError(NO_TAR) from None
 
 
 class _Member(tarfile.TarInfo):
