@@ -1,0 +1,172 @@
+"""Nair & Abraham 2010 (ApJS 186, 427): T-types of 14,034 galaxies in SDSS by one expert's eye, and the classes of them.
+
+Their T-types: -5 E; -3 S0-; -2 S0, S0+; 0 S0/a; 1 Sa ... 9 Sm; 10 Im; 99 unknown. Classes: E, S0 (-3 to 0), Sp (1 to
+9); irregular and unknown galaxies belong to none. Catalogues with numbers in between (RC3, EFIGI, HyperLeda) are read,
+too: -6 (cE) and -4 (cD) are E, and a class reaches half a step beyond its last number.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from flaxgal.survey.atomic import replaced_when_whole, sync
+from flaxgal.survey.catalog import object_ids, positions_deg, read_table, values_of
+from flaxgal.survey.download import Download
+from flaxgal.survey.sdss import Field, field_in_objid
+
+__all__ = [
+    "CATALOGUE",
+    "CLASSES",
+    "Morphology",
+    "catalogue_download",
+    "morphology_class",
+    "read_morphologies",
+    "write_morphologies",
+]
+
+SERVICE = "https://vizier.cds.unistra.fr/viz-bin/votable"
+CATALOGUE = "J/ApJS/186/427/table2"
+CLASSES = ("E", "S0", "Sp")
+UNKNOWN = 99
+_T_NAMES = ("t_type", "ttype", "tt", "t-type", "t")
+_FIELD_NAMES = ("run", "camcol", "field")
+_OBJID_NAMES = ("objid", "dr8objid", "dr17objid", "photoobjid", "bestobjid")
+_MOST_BYTES = 500_000_000
+_EDGES = (-6.5, -3.5, 0.5, 9.5)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Morphology:
+    """What an expert calls a galaxy."""
+
+    object_id: str
+    ra_deg: float
+    dec_deg: float
+    t_type: float
+    """NaN where the expert could not tell."""
+    field: Field | None = None
+    """The SDSS field that holds it, where the catalogue says."""
+
+    @property
+    def morphology(self) -> str:
+        """E, S0, Sp, or nothing."""
+        return morphology_class(self.t_type)
+
+
+def morphology_class(t_type: float | int) -> str:
+    """E, S0 or Sp by the T-type; empty for irregular and unknown galaxies, and those without a type."""
+    for name, low, high in zip(CLASSES, _EDGES, _EDGES[1:], strict=False):
+        if low <= t_type < high:
+            return name
+    return ""
+
+
+def catalogue_download(folder: Path, service: str = SERVICE) -> Download:
+    """The catalogue as CDS serves it, a VOTable with all its columns and rows, and positions in degrees (ICRS)."""
+    return Download(
+        url=service,
+        params={"-source": CATALOGUE, "-out": "**", "-out.add": "_RAJ,_DEJ", "-out.max": "unlimited"},
+        path=folder / "nair_abraham_2010.vot",
+        accept=_accept,
+        most_bytes=_MOST_BYTES,
+    )
+
+
+def read_morphologies(path: Path | str) -> list[Morphology]:
+    """Galaxies with their T-types from a catalogue in any format astropy reads; CDS's VOTable and FITS, for example.
+
+    Columns are known by name: the T-type by `t_type`, `TType`, `TT` ...; ids and positions as `survey.catalog` knows
+    them. `run`, `camcol` and `field`, or an objID of DR8 or later, tell the field. Rows without a position are left
+    out, and so is a galaxy's second row.
+
+    Raises
+    ------
+    ValueError
+        If a column is missing or cannot be understood.
+    """
+    path = Path(path)
+    table = read_table(path)
+    by_lower = {str(name).lower(): str(name) for name in table.colnames}
+    t_column = next((by_lower[name] for name in _T_NAMES if name in by_lower), None)
+    if t_column is None:
+        listed = ", ".join(table.colnames[:12])
+        raise ValueError(f"{path.name}: found no T-type among the columns {listed}; rename its column to t_type")
+    types = values_of(table, t_column, name=path.name)
+    types = np.where(np.abs(types) < UNKNOWN, types, np.nan)
+    ids = object_ids(table, name=path.name)
+    places = positions_deg(table, name=path.name)
+    fields = _fields(table, by_lower, path.name)
+    galaxies: dict[str, Morphology] = {}
+    for object_id, (ra, dec), t_type, field in zip(ids, places.tolist(), types.tolist(), fields, strict=True):
+        if object_id and math.isfinite(ra) and math.isfinite(dec):
+            galaxies.setdefault(
+                object_id, Morphology(object_id=object_id, ra_deg=ra, dec_deg=dec, t_type=t_type, field=field)
+            )
+    return list(galaxies.values())
+
+
+def write_morphologies(galaxies: Sequence[Morphology], path: Path) -> None:
+    """Write ids, positions, T-types and classes as an ECSV table; `read_morphologies` reads it."""
+    from astropy.table import QTable
+
+    table = QTable(
+        {
+            "object_id": [galaxy.object_id for galaxy in galaxies],
+            "ra_deg": [galaxy.ra_deg for galaxy in galaxies],
+            "dec_deg": [galaxy.dec_deg for galaxy in galaxies],
+            "t_type": [galaxy.t_type for galaxy in galaxies],
+            "morphology": [galaxy.morphology for galaxy in galaxies],
+        },
+        units={"ra_deg": "deg", "dec_deg": "deg"},
+        descriptions={
+            "object_id": "name of the galaxy",
+            "ra_deg": "right ascension (ICRS)",
+            "dec_deg": "declination (ICRS)",
+            "t_type": "T-type; NaN: not told",
+            "morphology": "E, S0 (T -3 to 0) or Sp (T 1 to 9); empty: irregular or not told",
+        },
+    )
+    with replaced_when_whole(path) as temporary:
+        table.write(temporary, format="ascii.ecsv")
+        sync(temporary)
+
+
+def _accept(path: Path) -> None:
+    """A whole VOTable of the catalogue: CDS tells of errors and of rows left out inside tables that look right."""
+    start = path.read_bytes()[:200_000]
+    if b"<VOTABLE" not in start:
+        raise ValueError(f"{path}: found no VOTable; wanted the catalogue {CATALOGUE} from CDS")
+    whole = path.read_bytes()
+    if b"OVERFLOW" in whole or b'name="Error"' in whole:
+        raise ValueError(f"{path}: CDS tells of an error or left rows out; ask again, or give a file of your own")
+    read_morphologies(path)
+
+
+def _fields(table: Any, by_lower: dict[str, str], name: str) -> list[Field | None]:
+    if all(column in by_lower for column in _FIELD_NAMES):
+        columns = [values_of(table, by_lower[column], name=name) for column in _FIELD_NAMES]
+        return [_field(*map(int, row)) if np.isfinite(row).all() else None for row in zip(*columns, strict=True)]
+    column = next((by_lower[one] for one in _OBJID_NAMES if one in by_lower), None)
+    if column is None:
+        return [None] * len(table)
+    return [_field_of(objid) for objid in object_ids(table, column, name=name)]
+
+
+def _field(run: int, camcol: int, field: int) -> Field | None:
+    try:
+        return Field(run=run, camcol=camcol, field=field)
+    except ValueError:
+        return None
+
+
+def _field_of(objid: str) -> Field | None:
+    """None for ids of before DR8, which name fields of other reruns, and for what is no objID."""
+    try:
+        field = field_in_objid(objid)
+    except ValueError:
+        return None
+    return field if field.rerun >= 301 else None
