@@ -46,7 +46,7 @@ class LoadedAhead:
             try:
                 return future.result()
             except Exception:  # it failed for the other thread; find out whether it still does
-                self._forget(object_id, future)
+                self._failed(object_id, future)
                 future, mine = self._future(object_id)
                 if not mine:
                     return future.result()
@@ -54,9 +54,14 @@ class LoadedAhead:
             cutout = self._load(object_id)
             future.set_result(LoadedCutout(cutout, cutout.sha256))
         except BaseException as error:
-            self._forget(object_id, future)
+            self._failed(object_id, future)
             future.set_exception(error)
         return future.result()
+
+    def forget(self, object_id: str) -> None:
+        """Load a galaxy anew when it is asked for the next time."""
+        with self._kept_lock:
+            self._kept.pop(object_id, None)
 
     def prepare(self, coming: Callable[[], Iterable[str]]) -> None:
         """Load the galaxies that `coming` names, in the thread; an earlier wish is dropped. Errors wait for `get`."""
@@ -89,7 +94,7 @@ class LoadedAhead:
                 self._kept.popitem(last=False)
         return future, found is None
 
-    def _forget(self, object_id: str, future: Future[LoadedCutout]) -> None:
+    def _failed(self, object_id: str, future: Future[LoadedCutout]) -> None:
         with self._kept_lock:
             if self._kept.get(object_id) is future:
                 del self._kept[object_id]

@@ -24,7 +24,7 @@ from flaxgal.labels.queue import Order, Queue
 from flaxgal.labels.revisions import Revision
 from flaxgal.labels.store import Store
 from flaxgal.survey.cutout import Cutout
-from napari_flaxgal.standing import Progress, progress
+from napari_flaxgal.standing import Progress, Standing
 from napari_flaxgal.tools import Trace
 from napari_flaxgal.walk import EndOfQueue, Served, Walk
 from napari_flaxgal.work import (
@@ -101,6 +101,7 @@ class Session:
             raise ValueError("a session without an annotator; say whose marks these are (--annotator NAME)")
         self.store, self.annotator, self.catalogue, self.classes = store, annotator.strip(), catalogue, classes
         self._walk = Walk(store, self.annotator, order=order, show=show, catalogue=catalogue, repeats=repeats)
+        self._standing = Standing(store, self.annotator)
         self.recovered = False
         self.is_flagged = False
         self._clock, self._last_act = clock, clock()
@@ -345,6 +346,7 @@ class Session:
         self._open_work.end()
         self._walk.seen(drawing.object_id)
         self._work = Work(self.store, going_on(drawing, revision))
+        self._standing.changed()
         return revision
 
     def discard(self) -> UInt8[np.ndarray, "y x"]:
@@ -356,7 +358,7 @@ class Session:
 
     def progress(self) -> Progress:
         """How far the store is labelled, and by whom."""
-        return progress(self.store, self.annotator)
+        return self._standing.progress()
 
     def close(self, *, even_if_lost: bool = False) -> None:
         """End the session; the open drawing is there the next time.

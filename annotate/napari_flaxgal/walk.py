@@ -69,7 +69,8 @@ class Walk:
         """The galaxy from which the queue goes on: the open one, unless it came from outside of the queue."""
         self._here = ""
         self._trail: tuple[str, ...] = ()
-        self._served: dict[str, Served] = {}
+        self._came: dict[str, tuple[str, bool]] = {}
+        """How each galaxy of this session came up: by which order, and whether as a blind repeat."""
 
     def start(self) -> Served:
         """The galaxy where this annotator stopped, or the first after it that is still in the queue."""
@@ -80,7 +81,7 @@ class Walk:
         is_open = bool(open_drawings(self._store.path, self._annotator, there))
         if is_open or (self.queue.position(there) is not None and not self._is_done(there)):
             try:
-                return Served(object_id=there, loaded=self._ahead.get(there), by=place.served_by)
+                return Served(object_id=there, loaded=self._load(there), by=place.served_by)
             except (ValueError, OSError) as error:
                 sentences.append(str(error))
         try:
@@ -98,9 +99,7 @@ class Walk:
             again = self._to_repeat()
             if again:
                 trail = self._trail_from_here()
-                return Served(
-                    object_id=again, loaded=self._ahead.get(again), by="blind repeat", blind=True, trail=trail
-                )
+                return Served(object_id=again, loaded=self._load(again), by="blind repeat", blind=True, trail=trail)
         return self._along(self.queue.after, self._cursor)
 
     def previous(self) -> Served:
@@ -119,7 +118,7 @@ class Walk:
     def arrive(self, served: Served) -> None:
         """A galaxy was opened: it is where `next` goes on and where `start` comes back to."""
         self._here, self._trail = served.object_id, served.trail
-        self._served[served.object_id] = served
+        self._came[served.object_id] = (served.by, served.blind)
         if not served.blind and self._has_a_place(served.object_id):
             self._cursor = served.object_id
         with contextlib.suppress(OSError):
@@ -128,9 +127,8 @@ class Walk:
 
     def seen(self, object_id: str) -> None:
         """A galaxy was committed: if it was a blind repeat, its earlier masks may be shown again."""
-        served = self._served.get(object_id)
-        if served is not None and served.blind:
-            self._served[object_id] = Served(object_id=object_id, loaded=served.loaded, by=served.by)
+        if object_id in self._came:
+            self._came[object_id] = (self._came[object_id][0], False)
 
     def set_queue(self, order: Order | None = None, show: str | None = None) -> Queue:
         """Another order, other galaxies. ValueError, and the same queue, if the order needs what is not there."""
@@ -155,14 +153,21 @@ class Walk:
             self._store, order, show, annotator=self._annotator, catalogue=self._catalogue, ranking=ranking
         )
 
+    def _load(self, object_id: str) -> LoadedCutout:
+        """A galaxy's cutout as the store has it now, also if another was put in its place since it was loaded."""
+        loaded = self._ahead.get(object_id)
+        if loaded.sha256 != self._store.galaxy(object_id).cutout_sha256:
+            self._ahead.forget(object_id)
+            loaded = self._ahead.get(object_id)
+        return loaded
+
     def _trail_from_here(self) -> tuple[str, ...]:
         return (*self._trail, self._here) if self._here else self._trail
 
     def _known(self, object_id: str, *, trail: tuple[str, ...], sentences: tuple[str, ...] = ()) -> Served:
         """A galaxy that the queue does not serve now, as it was served before in this session."""
-        before = self._served.get(object_id)
-        by, blind = (before.by, before.blind) if before else ("jump", False)
-        loaded = self._ahead.get(object_id)
+        by, blind = self._came.get(object_id, ("jump", False))
+        loaded = self._load(object_id)
         return Served(object_id=object_id, loaded=loaded, by=by, blind=blind, sentences=sentences, trail=trail)
 
     def _along(
@@ -183,7 +188,7 @@ class Walk:
             if self._is_done(at):
                 continue
             try:
-                loaded = self._ahead.get(at)
+                loaded = self._load(at)
             except (ValueError, OSError) as error:
                 said.append(str(error))
                 continue
@@ -195,7 +200,7 @@ class Walk:
     def _to_repeat(self) -> str | None:
         """A galaxy that this annotator committed in an earlier session; first those never repeated."""
         mine = [line.provenance for line in self._store.history() if line.provenance.annotator == self._annotator]
-        known = {about.object_id for about in mine} - self._served.keys()
+        known = {about.object_id for about in mine} - self._came.keys()
         fresh = known - {about.object_id for about in mine if about.blind_repeat}
         candidates = sorted(fresh or known)
         return candidates[self._dice.integers(len(candidates))] if candidates else None
@@ -205,7 +210,7 @@ class Walk:
 
         if object_id not in self._discs:
             try:
-                self._discs[object_id] = bool(has_visible_disc(self._ahead.get(object_id).cutout))
+                self._discs[object_id] = bool(has_visible_disc(self._load(object_id).cutout))
             except (ValueError, OSError):
                 return True  # opening it will say what is the matter
         return self._discs[object_id]

@@ -1,6 +1,7 @@
 """An annotation session without a window: which galaxy, what is drawn, and what commit means."""
 
 import errno
+import gc
 import json
 import os
 import shutil
@@ -8,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+import weakref
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +20,9 @@ from flaxgal.labels.queue import Order
 from flaxgal.labels.revisions import Revision
 from flaxgal.labels.store import Store
 from flaxgal.survey.cutout import Cutout
+from napari_flaxgal.ahead import KEPT
 from napari_flaxgal.session import EndOfQueue, NotJournalled, Session
+from napari_flaxgal.standing import Standing, progress
 from napari_flaxgal.tools import Trace
 
 SHAPE = (20, 24)
@@ -543,6 +547,25 @@ def test_a_drawing_on_other_pixels_is_kept_aside_with_a_sentence(tmp_path, store
     assert not again.open("g1").sentences
 
 
+def test_pixels_exchanged_under_an_open_drawing_are_told_at_commit_and_the_drawing_is_kept_aside(store, sessions):
+    session = sessions(store)
+    session.start()
+    draw(session, [3])
+    (path,) = (store.path / "galaxies").rglob("g1.*.fits")
+    path.unlink()
+    store.refresh()
+    store.add(a_cutout("g1", seed=99))
+    with pytest.raises(ValueError, match="g1: the mask was drawn on other pixels than the store has"):
+        session.commit()
+    assert session.mask[3].all()
+    opened = session.open("g1")
+    assert not opened.mask.any()
+    assert "was made on other pixels than the store has now; it is kept as " in opened.sentences[0]
+    np.testing.assert_array_equal(opened.cutout.flux, a_cutout("g1", seed=99).flux)
+    draw(session, [4])
+    session.commit()
+
+
 def test_two_windows_of_one_annotator_draw_two_drawings_and_both_are_committed(store, sessions):
     one, other = sessions(store), sessions(Store.open(store.path))
     one.start()
@@ -824,10 +847,37 @@ def test_progress_counts_galaxies_by_annotator_and_the_seconds_they_took(store, 
             session.next()
     session.commit()
     store.commit(a_revision(store, "g1"))
+    session._standing.changed()
     progress = session.progress()
     assert (progress.galaxies, progress.labelled, progress.mine) == (4, 3, 3)
     assert progress.by_annotator == {"anna": 3, "bo": 1}
     assert progress.median_seconds == 10
+
+
+def test_a_store_that_takes_long_to_count_is_not_counted_at_every_look(store, monkeypatch):
+    counted = []
+
+    def slowly(*about):
+        counted.append(time.sleep(0.06))
+        return progress(*about)
+
+    monkeypatch.setattr("napari_flaxgal.standing.progress", slowly)
+    standing = Standing(store, "anna")
+    for _ in range(5):
+        standing.changed()
+        assert standing.progress().galaxies == 4
+    assert len(counted) == 1
+
+
+def test_a_long_session_holds_the_cutouts_of_a_few_galaxies_only(tmp_path, sessions):
+    store = Store.create(tmp_path / "many")
+    for number in range(30):
+        store.add(a_cutout(f"g{number:02d}", seed=number))
+    session = sessions(store)
+    cutouts = [weakref.ref(session.start().cutout)] + [weakref.ref(session.next().cutout) for _ in range(29)]
+    session._walk._ahead.close()
+    gc.collect()
+    assert sum(cutout() is not None for cutout in cutouts) <= KEPT
 
 
 @pytest.mark.parametrize(
