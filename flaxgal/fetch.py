@@ -22,12 +22,13 @@ from flaxgal.survey.hsc_archive import MOST_ROWS, HscArchive, Piece, fetch_list,
 from flaxgal.survey.http import Client
 from flaxgal.survey.login import Login, find_login
 
-__all__ = ["HSC_POLITENESS", "fetch_hsc", "fetch_hsc_places"]
+__all__ = ["FETCHING", "HSC_POLITENESS", "alone", "fetch_hsc", "fetch_hsc_places"]
 
 HSC_POLITENESS = Politeness(connections=4, tries=5, first_wait_seconds=10.0, stall_seconds=300.0)
 """As the survey's own client: four connections, and waits that grow from ten seconds to minutes."""
 
 FETCHING = ".fetching"
+"""Folder in a store for what comes, until it is in the store."""
 
 Row = Place | Unreadable
 Outcome = tuple[Row, int | None, BaseException | None]
@@ -116,7 +117,7 @@ def fetch_hsc_places(
     def pieces(place: Place) -> tuple[Piece, ...]:
         return pieces_of(place, tuple(bands), folder, archive, psf=psf)
 
-    with _alone(folder), Client(politeness, login) as client:
+    with alone(folder), Client(politeness, login) as client:
         outcomes = _outcomes(rows, store, client, pieces, rows_per_request)
         yield from counted(outcomes, politeness=politeness, total=len(rows))
 
@@ -218,7 +219,7 @@ def _clear(pieces: Sequence[Piece]) -> None:
 
 
 @contextlib.contextmanager
-def _alone(folder: Path) -> Iterator[None]:
+def alone(folder: Path) -> Iterator[None]:
     """Keep a second process from fetching into the same folder meanwhile: each would clear away the other's files."""
     folder.mkdir(exist_ok=True)
     with (folder / "lock").open("ab") as lock:

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from flaxgal.fetch import FETCHING, alone
 from flaxgal.labels.revisions import Revision, utc_now
 from flaxgal.labels.store import Store
 from flaxgal.survey.answers import Politeness
@@ -34,7 +35,7 @@ PERSON = "GZ3D volunteer "
 def fetch_gz3d(
     store: Store,
     *,
-    files: Path | str,
+    files: Path | str | None = None,
     spiral_share: float | None = 0.2,
     bar_share: float | None = None,
     object_ids: Collection[str] | None = None,
@@ -49,12 +50,13 @@ def fetch_gz3d(
     revision of its own, for consensus and agreement. Both in one store would count everybody twice, so it is one or the
     other. Revisions carry the time when people drew, so that what anybody drew later stays the latest.
 
-    A galaxy that is in the store with its votes is not asked for again, nor is a file that lies in `files`.
+    A galaxy that is in the store with its votes is not asked for again.
 
     Parameters
     ----------
     files
-        Folder for the archive's table, and for galaxies' files while they come; put files there that you have.
+        Folder for the archive's table, and for galaxies' files while they come; files that lie there are not asked
+        for. By default a hidden one in the store.
     spiral_share, bar_share, object_ids
         Which galaxies: see `select_subjects`.
     by_person
@@ -65,12 +67,13 @@ def fetch_gz3d(
     Raises
     ------
     ValueError
-        If the store has votes of the other kind, or no galaxy is selected, or the table cannot be had.
+        If the store has votes of the other kind, or no galaxy is selected, or the table cannot be had, or another
+        process is fetching into the store.
     OSError
         As `download` raises it.
     """
     _check_kind(store, by_person)
-    files = Path(files)
+    files = Path(files or store.path / FETCHING)
     table = metadata_download(files, archive)
     for event in download([table], politeness=politeness):
         if isinstance(event, Failed):
@@ -86,7 +89,7 @@ def fetch_gz3d(
             return None
         return _fetch_one(client, store, subject, files, archive, by_person=by_person, keep_file=keep_files)
 
-    with Client(politeness) as client:
+    with alone(store.path / FETCHING), Client(politeness) as client:
         made = in_parallel(work, subjects, threads=client.politeness.connections)
         yield from counted(made, politeness=client.politeness, total=len(subjects))
 
@@ -164,7 +167,7 @@ def _fetch_one(
     wanted = subject_download(subject, files, accept, archive)
     size = fetch(client, wanted)
     import_gz3d(store, read["galaxy"], by_person=by_person, source=wanted.name)
-    if not keep_file and size is not None:  # a file that was there is the user's
+    if not keep_file and (size is not None or files.name == FETCHING):  # a file that was there else is the user's
         wanted.path.unlink(missing_ok=True)
     return size
 

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence, Set
 from dataclasses import replace
 from pathlib import Path
 
+from flaxgal.fetch import FETCHING, alone
 from flaxgal.labels.store import Store
 from flaxgal.survey import nair_abraham, sdss, skyserver
 from flaxgal.survey.answers import Politeness
@@ -15,8 +16,6 @@ from flaxgal.survey.sdss import BANDS, Field, Frame, cutout_from_frames, frame_n
 
 __all__ = ["fetch_nair_abraham", "fetch_sdss"]
 
-FETCHING = ".fetching"
-"""Folder in a store for what comes; as `flaxgal.fetch` has it."""
 _MOST_FRAME_BYTES = 100_000_000
 _MOST_ANSWER_BYTES = 10_000_000
 _SKYSERVER_QUESTIONS_A_SECOND = 0.8
@@ -112,7 +111,7 @@ def fetch_sdss(
     Raises
     ------
     ValueError
-        If a band or the size is none.
+        If a band or the size is none, or another process is fetching into the store.
     OSError
         As `download` raises it.
     """
@@ -142,7 +141,7 @@ def fetch_sdss(
         for (_, some), results, error in in_parallel(cut, located.items(), threads=politeness.connections):
             yield from results or ((galaxy, None, error) for galaxy in some[:1])
 
-    with Client(politeness) as client:
+    with alone(folder), Client(politeness) as client:
         yield from counted(outcomes(), politeness=politeness, total=len(galaxies))
 
 

@@ -328,3 +328,15 @@ def test_the_hexagon_counts_nothing_in_training(tmp_path):
     (example,) = examples_from_store(store, bands=("red", "green", "blue"), classes=("arm",), image_size=200)
     np.testing.assert_array_equal(example.weight == 0, galaxy.cutout.mask_planes["HEXAGON"][0])
     assert example.target[65, 55, 0] == round(255 * 2 / 3)
+
+
+def test_two_processes_do_not_fetch_into_one_store_at_once(tmp_path):
+    with archive(served([1, 2])) as server:
+        store = Store.create(tmp_path / "labels")
+        events = fetch_gz3d(store, archive=server.url + FOLDER, politeness=QUICK)
+        next(events)
+        with pytest.raises(ValueError, match="another flaxgal fetch is running into this store"):
+            next(fetch_gz3d(store, archive=server.url + FOLDER, politeness=QUICK))
+        assert len(list(events)) == 1
+    assert sorted(path.name for path in (tmp_path / "labels" / ".fetching").iterdir()) == ["gz3d_metadata.fits", "lock"]
+    assert len(store.galaxies()) == 2
