@@ -59,7 +59,7 @@ def rank(run_folder: Path, store: Store, *, orientations: int = 8) -> Iterator[R
     if not wanted:
         raise ValueError(f"{store.path}: every galaxy is labelled, none is left to rank; add more galaxies")
     about = Ranking(run=run.name, weights_sha256=weights_sha256(run), orientations=orientations)
-    journal = _Journal(store.path / "rankings", about)
+    journal = _Journal(store.path / "index", about)
     rows = {name: row for name, (row, sha256) in journal.rows.items() if wanted.get(name) == sha256}
     yield from rows.values()
     seen = _Seen(store, [name for name in wanted if name not in rows])
@@ -132,7 +132,7 @@ class _Journal:
     """Galaxies ranked so far, kept on disk one by one; another model's, or another flaxgal's, are not read."""
 
     def __init__(self, folder: Path, about: Ranking) -> None:
-        self.path = folder / f".{about.weights_sha256[:12]}-{about.orientations}.partial.jsonl"
+        self.path = folder / f"ranking-{about.weights_sha256[:12]}-{about.orientations}.partial.jsonl"
         self.rows: dict[str, tuple[RankedGalaxy, str]] = {}
         """By object_id, with the hash of the pixels."""
         self._head = json.dumps({"software": f"flaxgal {__version__}", "weights_sha256": about.weights_sha256}) + "\n"

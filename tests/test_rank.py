@@ -24,6 +24,7 @@ from flaxgal.labels.ranking import (
 )
 from flaxgal.labels.revisions import Revision
 from flaxgal.labels.store import Store
+from flaxgal.labels.verify import verify
 from flaxgal.measure.disc import galaxy_light
 from flaxgal.models.unet import UNet
 from flaxgal.predict import PredictConfig, predict_cutouts
@@ -129,7 +130,7 @@ def test_the_ranking_is_a_table_in_the_store_that_the_queue_sorts_by(run_folder:
     queue = make_queue(opened, Order(name="usefulness"), ranking=newest_ranking(opened))
     assert list(queue.ids) == list(table["object_id"])
     assert queue.served_by == f"usefulness {ranking.ranking_id} among unlabelled"
-    assert [path.name for path in (store.path / "rankings").iterdir()] == [path.name]  # nothing half done is left
+    assert not list((store.path / "index").glob("ranking-*"))  # nothing half done is left
 
 
 def test_a_killed_call_goes_on_where_it_stopped(
@@ -141,7 +142,8 @@ def test_a_killed_call_goes_on_where_it_stopped(
     started = rank(run_folder, store)
     some = list(itertools.islice(started, 2))
     started.close()
-    (partial,) = (store.path / "rankings").iterdir()
+    (partial,) = (store.path / "index").glob("ranking-*")
+    assert not list(verify(store.path))
     partial.write_text(partial.read_text() + '{"object_id": "g4", "usef')  # torn
     asked: list[str] = []
     cutout = Store.cutout
