@@ -71,12 +71,12 @@ def test_what_is_corrected_in_the_window_is_all_that_changes_in_the_next_snapsho
     session = Session(Store.open(store.path), "anna", show="all")
     bench = Workbench(ViewerModel(), session, proposer=Proposer.load(trained))
     bench.open(labelled[0])  # corrects somebody's label
-    bench.propose()
+    bench.guesses.propose()
     with bench.drawing.block_history():
         bench.drawing.paint((5, 5), 1)
     bench.commit()
     bench.open(list(store.galaxies())[-1])  # labels one that nobody had
-    bench.propose()
+    bench.guesses.propose()
     bench.commit()
     session.close()
 

@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[1]
 
 # A room (or several that may import each other) and what else of flaxgal it may import: only what stands above it.
 # Longer names win: datasets.loader is not datasets.
-_SNAPSHOTS = "datasets.splits datasets.policies datasets.examples datasets.builders datasets.rebuild"
+_SNAPSHOTS = "datasets.splits datasets.placing datasets.policies datasets.examples datasets.builders datasets.rebuild"
 _BATCHES = "datasets.loader datasets.augment datasets.feed"
 _NETWORKS = "losses metrics checkpoint runlog"
 MAY_IMPORT = {
@@ -43,9 +43,10 @@ MAY_IMPORT = {
     "napari_flaxgal": "config survey labels measure",
     "napari_flaxgal.samples": "config survey labels measure napari_flaxgal mock",
     "napari_flaxgal.propose": "compiled config survey labels measure napari_flaxgal checkpoint predict",
-    "napari_flaxgal.widget napari_flaxgal.workbench napari_flaxgal.commands": (
-        "config survey labels measure napari_flaxgal napari_flaxgal.propose"
-    ),
+    (
+        "napari_flaxgal.widget napari_flaxgal.workbench napari_flaxgal.tracing napari_flaxgal.guessing "
+        "napari_flaxgal.comparing napari_flaxgal.commands"
+    ): ("config survey labels measure napari_flaxgal napari_flaxgal.propose"),
     "napari_flaxgal.__main__": "compiled config survey labels measure napari_flaxgal napari_flaxgal.widget",
 }
 

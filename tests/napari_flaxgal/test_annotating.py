@@ -66,21 +66,21 @@ def test_the_buttons_do_what_the_keys_do(desk):
 
 def test_an_arm_is_traced_with_clicks_dragged_by_a_point_and_widened_by_its_handle(desk):
     viewer, bench, _ = desk
-    bench.snap = False
+    bench.tracer.snap = False
     key(viewer, "Q")
     for point in [(20, 15), (28, 30), (20, 45)]:
-        click(viewer, point, layer=bench.points)
+        click(viewer, point, layer=bench.tracer.points)
     assert len(bench.session.trace.points) == 3
     assert np.allclose(bench.session.trace.points, [(20, 15), (28, 30), (20, 45)], atol=0.3)
-    drag(viewer, [(20, 45), (26, 50)], layer=bench.points)
+    drag(viewer, [(20, 45), (26, 50)], layer=bench.tracer.points)
     assert np.allclose(bench.session.trace.points[-1], (26, 50), atol=0.3)
     width = bench.session.trace.width_pixels
     y, x = bench.session.trace.width_handle()
     middle = bench.session.trace.path()
     away = np.array([y, x]) - middle[np.hypot(*(middle - (y, x)).T).argmin()]
-    drag(viewer, [(y, x), tuple(np.array([y, x]) + 1.5 * away)], layer=bench.points)
+    drag(viewer, [(y, x), tuple(np.array([y, x]) + 1.5 * away)], layer=bench.tracer.points)
     assert bench.session.trace.width_pixels > 1.5 * width
-    seen = np.array(bench.preview.data)
+    seen = np.array(bench.tracer.preview.data)
     key(viewer, "Return")
     assert np.array_equal(bench.session.mask, seen)
 
@@ -101,11 +101,11 @@ def test_one_key_brings_the_model_s_guess_while_the_window_stays_alive(desk):
     viewer, bench, store = desk
     drag(viewer, [(10, 10), (25, 30)], layer=bench.drawing)
     by_hand = bench.session.mask
-    bench.proposer = Guess(seconds=0.3)
+    bench.guesses.proposer = Guess(seconds=0.3)
     first = bench.session.object_id
     key(viewer, "G")
-    assert bench.is_proposing
-    until(lambda: not bench.is_proposing, "the guess")
+    assert bench.guesses.is_running
+    until(lambda: not bench.guesses.is_running, "the guess")
     mask = bench.session.mask
     assert (mask[by_hand > 0] == by_hand[by_hand > 0]).all()
     assert (mask[32:40] == 1).all()
@@ -130,10 +130,10 @@ def test_a_guess_that_fails_is_a_sentence_and_the_drawing_stays(desk):
         def propose(self, cutout):
             raise ValueError(f"{cutout.object_id}: trained on bands g r i, found z")
 
-    bench.proposer = Broken()
+    bench.guesses.proposer = Broken()
     notification_manager.records.clear()
     key(viewer, "G")
-    until(lambda: not bench.is_proposing, "the answer")
+    until(lambda: not bench.guesses.is_running, "the answer")
     assert any("trained on bands" in record.message for record in notification_manager.records)
     assert np.array_equal(bench.session.mask, drawn)
 

@@ -92,8 +92,8 @@ def test_undo_and_redo_go_through_all_tools_in_one_order(bench):
 
 
 def guess(bench):
-    bench.proposer = Guess()
-    bench.propose()
+    bench.guesses.proposer = Guess()
+    bench.guesses.propose()
 
 
 def test_a_guess_fills_in_what_was_not_drawn_by_hand_and_nothing_else(bench):
@@ -104,7 +104,7 @@ def test_a_guess_fills_in_what_was_not_drawn_by_hand_and_nothing_else(bench):
     mask = bench.session.mask
     assert (mask[drawn > 0] == 2).all()
     assert (mask[20:40][drawn[20:40] == 0] == 1).all()
-    assert len(bench.contours.data) > 0
+    assert len(bench.guesses.contours.data) > 0
 
 
 def test_a_pixel_that_was_erased_by_hand_is_not_filled_in_again_by_another_threshold(bench):
@@ -113,9 +113,9 @@ def test_a_pixel_that_was_erased_by_hand_is_not_filled_in_again_by_another_thres
     paint(bench, row=35)
     erased = bench.session.mask[35] == 0
     assert erased.any()
-    bench.set_threshold(0.3)
+    bench.guesses.set_threshold(0.3)
     assert (bench.session.mask[35][erased] == 0).all()
-    bench.set_threshold(0.8)
+    bench.guesses.set_threshold(0.8)
     assert not bench.session.mask[22].any()
     assert (bench.session.mask[35][erased] == 0).all()
 
@@ -123,23 +123,23 @@ def test_a_pixel_that_was_erased_by_hand_is_not_filled_in_again_by_another_thres
 def test_a_guess_that_comes_after_the_galaxy_was_left_is_not_drawn_on_the_next(bench):
     waiting = []
     bench.later = lambda work, done, failed: waiting.append((work, done))
-    bench.proposer = Guess()
-    bench.propose()
+    bench.guesses.proposer = Guess()
+    bench.guesses.propose()
     work, done = waiting[0]
     prediction = work()
     bench.next_galaxy()
     done(prediction)
     assert not bench.session.mask.any()
-    assert not bench.is_proposing
+    assert not bench.guesses.is_running
 
 
 def test_discarding_the_guess_leaves_what_was_drawn_by_hand(bench):
     paint(bench)
     drawn = bench.session.mask
     guess(bench)
-    bench.discard_proposal()
+    bench.guesses.discard_proposal()
     assert np.array_equal(bench.session.mask, drawn)
-    assert not bench.contours.data
+    assert not bench.guesses.contours.data
 
 
 def test_commit_writes_what_is_seen_and_opens_the_next_galaxy(bench, store):
@@ -215,60 +215,60 @@ def test_going_to_and_fro_between_views_changes_nothing(bench):
 
 
 def lay_points(bench, points):
-    bench.snap = False
+    bench.tracer.snap = False
     for point in points:
-        bench._add_trace_point(np.array(point, float))
+        bench.tracer.add_point(np.array(point, float))
 
 
 def test_a_traced_arm_is_drawn_when_it_is_laid_and_not_before(bench):
-    bench.trace()
+    bench.tracer.trace()
     lay_points(bench, [(20, 20), (25, 30), (20, 40)])
     assert not bench.session.mask.any()
-    seen = bench.preview.data.copy()
+    seen = bench.tracer.preview.data.copy()
     assert seen.any()
-    bench.commit_trace()
+    bench.tracer.commit_trace()
     assert np.array_equal(bench.session.mask, seen)
     assert bench.session.trace is None
-    bench.trace()
+    bench.tracer.trace()
     bench.undo()
     assert not bench.session.mask.any()
 
 
 def test_a_trace_can_be_edited_widened_taken_back_and_cancelled(bench):
-    bench.trace()
+    bench.tracer.trace()
     lay_points(bench, [(20, 20), (25, 30), (20, 40)])
-    before = bench.preview.data.sum()
-    bench.wider_trace()
-    bench.wider_trace()
-    assert bench.preview.data.sum() > before
+    before = bench.tracer.preview.data.sum()
+    bench.tracer.wider_trace()
+    bench.tracer.wider_trace()
+    assert bench.tracer.preview.data.sum() > before
     bench.undo()
     assert len(bench.session.trace.points) == 2
-    bench.cancel_trace()
+    bench.tracer.cancel_trace()
     assert bench.session.trace is None
-    assert not bench.tracing
+    assert not bench.tracer.is_on
     assert bench.viewer.layers.selection.active is bench.drawing
 
 
 def test_an_arm_being_traced_waits_while_another_galaxy_is_looked_at(bench):
     first = bench.session.object_id
-    bench.trace()
+    bench.tracer.trace()
     lay_points(bench, [(20, 20), (25, 30)])
     bench.next_galaxy()
     assert bench.session.trace is None
-    assert not bench.tracing
+    assert not bench.tracer.is_on
     bench.open(first)
     assert len(bench.session.trace.points) == 2
-    assert bench.tracing
+    assert bench.tracer.is_on
 
 
 def test_points_of_a_trace_laid_in_the_polar_view_are_points_on_the_sky(bench):
     bench.look(view="polar")
-    bench.trace()
+    bench.tracer.trace()
     rows = bench.drawing.data.shape[0]
     wanted = np.array([[rows / 2, 30.0], [rows / 2, 50.0]])
     lay_points(bench, wanted)
     assert np.allclose(bench.session.trace.points, bench.view.frame.sky_of(wanted))
-    assert np.allclose(bench.points.data[:2], wanted)
+    assert np.allclose(bench.tracer.points.data[:2], wanted)
 
 
 def test_a_mistake_is_a_sentence_and_the_galaxy_stays(bench, told):
@@ -306,13 +306,13 @@ def test_two_people_s_revisions_lie_side_by_side_and_the_one_picked_is_the_lates
     paint(other, row=40)
     other.commit()
     bench.open(here)
-    bench.review()
+    bench.comparison.review()
     masks = [layer for layer in bench.viewer.layers if layer.name.endswith("mask")]
     assert len(masks) == 2
     assert masks[0].translate[1] != masks[1].translate[1]
-    older = bench.reviewing.pair.right
-    bench.pick_right()
-    assert bench.reviewing is None
+    older = bench.comparison.review_of.pair.right
+    bench.comparison.pick_right()
+    assert bench.comparison.review_of is None
     latest = store.latest(here)
     assert latest.parent == older
     assert latest.origin == "accepted"
@@ -331,16 +331,16 @@ def test_a_blind_comparison_names_nobody_and_keeps_its_result(bench, store):
         work.commit()
         work.session.close()
     before = len(store.history(here))
-    bench.blind_comparison()
+    bench.comparison.blind_comparison()
     assert "anna" not in bench.viewer.canvas.overlays.text.text
     assert "ben" not in bench.viewer.canvas.overlays.text.text
-    pair = bench.reviewing.pair
-    bench.pick_left()
+    pair = bench.comparison.review_of.pair
+    bench.comparison.pick_left()
     (note,) = store.notes(here, kind="compared")
     assert note.details["better"] == pair.left
     assert note.details["worse"] == pair.right
     assert len(store.history(here)) == before
-    assert bench.reviewing is None
+    assert bench.comparison.review_of is None
 
 
 def test_the_cursor_is_told_in_sky_coordinates(bench):

@@ -60,7 +60,8 @@ def open_window(
     viewer.window._qt_window.resizeDocks([beside], [DOCK_WIDTH], Qt.Orientation.Horizontal)
     for napari_dock in (viewer.window._qt_viewer.dockLayerList, viewer.window._qt_viewer.dockLayerControls):
         napari_dock.setVisible(False)  # the room is the galaxy's; napari's Window menu brings them back
-    QTimer.singleShot(0, dock.desk.workbench.fit)  # the canvas has its size only now
+    if dock.desk is not None:
+        QTimer.singleShot(0, dock.desk.workbench.fit)  # the canvas has its size only now
     return viewer
 
 

@@ -86,11 +86,11 @@ class Desk(QWidget):
             shown.refresh()
 
     def _loaded(self, proposer: Proposer) -> None:
-        self.workbench.proposer = proposer
+        self.workbench.guesses.proposer = proposer
         self.training.model = proposer.folder
         self.refresh()
-        if self.workbench.guess_at_once and not self.workbench.session.mask.any():
-            self.workbench.propose()
+        if self.workbench.guesses.at_once and not self.workbench.session.mask.any():
+            self.workbench.guesses.propose()
 
     def _not_loaded(self, error: Exception) -> None:
         self.draw.model.setText("no model")
@@ -157,7 +157,8 @@ class Heading(QWidget):
         drawn = "   ● not committed" if session.is_changed else ""
         self.standing.setText(f"{standing}{drawn}")
         self.flag.setChecked(session.is_flagged)
-        self.saved.setText(self.workbench.saved)
+        self.saved.setText(session.trouble or self.workbench.saved)
+        self.saved.setStyleSheet("color: #ff6b6b; font-weight: bold;" if session.trouble else "")
 
     def _jump(self) -> None:
         self.workbench.open(self.jump.text())

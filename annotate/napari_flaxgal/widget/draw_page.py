@@ -101,11 +101,11 @@ class DrawPage(QWidget):
             f"Probability above which the guess is arm "
             f"[{action('lower_threshold').key} and {action('raise_threshold').key}]"
         )
-        self.threshold.valueChanged.connect(lambda value: self.workbench.set_threshold(value / 100))
+        self.threshold.valueChanged.connect(lambda value: self.workbench.guesses.set_threshold(value / 100))
         self.threshold_words = QLabel()
         self.at_once = QCheckBox("guess when a galaxy opens")
         self.at_once.setToolTip("Have the model guess at once for every galaxy that nobody has drawn on")
-        self.at_once.toggled.connect(lambda on: setattr(self.workbench, "guess_at_once", on))
+        self.at_once.toggled.connect(lambda on: setattr(self.workbench.guesses, "at_once", on))
         grid.addWidget(self.model, 0, 0, 1, 3)
         grid.addWidget(self.guess, 1, 0)
         grid.addWidget(action_button(self.workbench, "discard_proposal"), 1, 1)
@@ -124,7 +124,7 @@ class DrawPage(QWidget):
                 self.band.addItems(bench.view.bands)
             self.band.setCurrentText(bench.looks.band)
             self.stretch.setValue(round(100 * bench.looks.stretch))
-            self.threshold.setValue(round(100 * bench.threshold))
+            self.threshold.setValue(round(100 * bench.guesses.threshold))
             self.brush.setValue(int(bench.drawing.brush_size))
             if bench.looks.view == "polar":
                 self.axis_ratio.setValue(bench.view.frame.axis_ratio)
@@ -137,11 +137,11 @@ class DrawPage(QWidget):
         for code, button in self.classes.items():
             button.setChecked(code == bench.drawing.selected_label)
         for tool, button in self.tools.items():
-            button.setChecked(not bench.tracing and str(bench.drawing.mode) == tool)
-        self.trace.setChecked(bench.tracing)
-        self.snap.setChecked(bench.snap)
-        self.threshold_words.setText(f"threshold {bench.threshold:.2f}")
-        self.threshold.setEnabled(bench.prediction is not None)
-        self.guess.setEnabled(bench.proposer is not None and not bench.is_proposing)
-        if bench.proposer is not None:
-            self.model.setText(bench.proposer.name + (" is guessing …" if bench.is_proposing else ""))
+            button.setChecked(not bench.tracer.is_on and str(bench.drawing.mode) == tool)
+        self.trace.setChecked(bench.tracer.is_on)
+        self.snap.setChecked(bench.tracer.snap)
+        self.threshold_words.setText(f"threshold {bench.guesses.threshold:.2f}")
+        self.threshold.setEnabled(bench.guesses.prediction is not None)
+        self.guess.setEnabled(bench.guesses.proposer is not None and not bench.guesses.is_running)
+        if bench.guesses.proposer is not None:
+            self.model.setText(bench.guesses.proposer.name + (" is guessing …" if bench.guesses.is_running else ""))

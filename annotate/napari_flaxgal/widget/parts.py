@@ -31,7 +31,7 @@ def action_button(workbench: Workbench, name: str, *, checkable: bool = False) -
     button.setCheckable(checkable)
     button.setFocusPolicy(Qt.FocusPolicy.NoFocus)  # keys stay with the picture
     button.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
-    button.clicked.connect(lambda _=False: getattr(workbench, name)())
+    button.clicked.connect(lambda _=False: workbench.press(name))
     return button
 
 

@@ -43,7 +43,7 @@ class ReviewPage(QWidget):
     def refresh(self) -> None:
         """What is compared, the galaxy's history, and how the blinded comparisons stand."""
         bench = self.workbench
-        review = bench.reviewing
+        review = bench.comparison.review_of
         self.review.setChecked(review is not None and not review.is_blind)
         self.blind.setChecked(review is not None and review.is_blind)
         self.words.setText(review.words if review else "")
