@@ -70,6 +70,16 @@ def test_imported_votes_enter_the_mean_as_they_are_and_staple_by_majority():
     np.testing.assert_array_equal(staple_of([votes], ["arm"]).share[0, 0], [0, 1, 1, np.nan])
 
 
+def test_votes_that_are_unknown_for_one_class_count_for_none():
+    """A pixel has one weight for all classes: unknown for the bar, it is unknown for the arm too."""
+    fraction = np.array([[[0.8, 0.8]], [[0.1, np.nan]]], np.float32)
+    given = {"origin": "imported", "cutout_sha256": "0" * 64, "classes": ("arm", "bar")}
+    votes = Revision(object_id="g1", annotator="volunteers", fraction=fraction, **given)
+    found = mean_of([votes, a_revision("anna", row(0, 0))], ["arm"])
+    np.testing.assert_allclose(found.share[0, 0], [0.4, 0])
+    np.testing.assert_allclose(found.weight[0], [1, 0.5])
+
+
 def test_masks_of_two_images_are_refused():
     with pytest.raises(ValueError, match="masks of 1 × 4 and 3 × 4 pixels"):
         mean_of([a_revision("a", row(0, 0, 0, 0)), a_revision("b", np.zeros(SHAPE))], ["arm"])
