@@ -7,6 +7,7 @@ went in, `provenance.json` everything else that it was made from. The same examp
 
 import functools
 import json
+import math
 import os
 import re
 import shutil
@@ -200,7 +201,12 @@ class _SnapshotWriter:
             self.shards[item.split] = _Shards(self.folder, self.name, item.split)
         self.shards[item.split].write(_record(item))
         self.seen.add(item.object_id)
-        self._log("revisions.jsonl", {"object_id": item.object_id, "split": item.split, "revision": item.revision})
+        place = {
+            name: None if math.isnan(degrees) else degrees
+            for name, degrees in (("ra_deg", item.ra_deg), ("dec_deg", item.dec_deg))
+        }
+        about = {"object_id": item.object_id, "split": item.split, "revision": item.revision}
+        self._log("revisions.jsonl", about | place)
 
     def close(self, *, description: str, citation: str, provenance: dict[str, Any]) -> None:
         if not self.shards:
@@ -234,7 +240,7 @@ class _SnapshotWriter:
         if example.split not in SPLITS:
             raise ValueError(f"{example.object_id}: split {example.split!r}, expected one of {', '.join(SPLITS)}")
 
-    def _log(self, file: str, line: dict[str, str]) -> None:
+    def _log(self, file: str, line: dict[str, Any]) -> None:
         self.lines.setdefault(file, []).append(json.dumps(line) + "\n")
         if len(self.lines[file]) == _LINES_AT_ONCE:
             self._flush()

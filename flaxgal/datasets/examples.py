@@ -3,13 +3,15 @@
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from jaxtyping import Float, UInt8
 
+from flaxgal.datasets.placing import place_galaxies
 from flaxgal.datasets.policies import check_policy, chosen_revisions, target_of
-from flaxgal.datasets.splits import split_of
+from flaxgal.datasets.splits import Split, split_of
 from flaxgal.labels.store import Store
 from flaxgal.survey.cutout import Unreadable
 from flaxgal.survey.display import fit_frame, to_picture
@@ -101,20 +103,24 @@ def examples_from_store(
     bands: Sequence[str],
     classes: Sequence[str],
     image_size: int,
-    splits: Mapping[str, str] | None = None,
+    splits: Mapping[str, Split] | None = None,
     labels: str = "latest",
+    agree_with: Sequence[Path | str] = (),
 ) -> Iterator[Example | Unreadable]:
     """Every galaxy that the policy `labels` finds labelled, in the order of the ids, one at a time.
 
     Galaxies that nobody has labelled are passed over; `store_provenance` counts them. The policy decides what the
-    target is, never the split.
+    target is, never the split: that goes by sky position, and is written down in the store (`datasets.placing`).
 
     Parameters
     ----------
     splits
-        Galaxies whose split is chosen by hand (a fold of a cross-validation); the others go by sky position.
+        Galaxies whose split is chosen by hand (a fold of a cross-validation), and written down nowhere. What is
+        within 2 arcsec of one goes with it.
     labels
         Whose marks count: see `flaxgal.datasets.policies`.
+    agree_with
+        Snapshots of other stores, whose galaxies keep the split they have there.
 
     Yields
     ------
@@ -125,12 +131,21 @@ def examples_from_store(
     ------
     ValueError
         If there is no such policy, or no such annotator.
+    NotSavedError
+        If galaxies are new and their splits cannot be written down in the store.
     """
     check_policy(store, labels)
+    placed = place_galaxies(store, by_hand=splits, agree_with=agree_with)
     for object_id in store.galaxies():
         try:
             chosen = chosen_revisions(store, object_id, labels)
             if chosen:
+                split = placed.get(object_id)
+                if split is None:
+                    raise ValueError(
+                        f"{object_id}: within 2 arcsec of galaxies that stand in different splits; it can go into none "
+                        f"without telling one of another, and is left out"
+                    )
                 yield example_of(
                     store,
                     object_id,
@@ -139,7 +154,7 @@ def examples_from_store(
                     bands=bands,
                     classes=classes,
                     image_size=image_size,
-                    split=(splits or {}).get(object_id),
+                    split=split,
                 )
         except ValueError as error:
             yield Unreadable(object_id, str(error))

@@ -18,6 +18,7 @@ from jaxtyping import Array, Float
 from flaxgal.config import TrainConfig
 from flaxgal.datasets.builders import Snapshot, open_snapshot
 from flaxgal.datasets.loader import Examples, concatenate, index_batches, load_split, stream_batches
+from flaxgal.datasets.placing import check_apart
 
 __all__ = [
     "Feed",
@@ -115,12 +116,14 @@ def open_snapshots(config: TrainConfig) -> tuple[Snapshot, ...]:
     Raises
     ------
     ValueError
-        If it names none, or one is not there.
+        If it names none, one is not there, or a galaxy is in different splits of two.
     """
     folders = config.data.snapshots
     if not folders:
         raise ValueError("no data to train on: give snapshots by --data.snapshots (flaxgal build or mock makes them)")
-    return tuple(open_snapshot(folder) for folder in folders)
+    snapshots = tuple(open_snapshot(folder) for folder in folders)
+    check_apart([snapshot.folder for snapshot in snapshots])
+    return snapshots
 
 
 def steps_per_dispatch(config: TrainConfig) -> int:

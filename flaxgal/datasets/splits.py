@@ -11,7 +11,7 @@ this it is told what has been placed before.
 
 import hashlib
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
@@ -22,6 +22,7 @@ __all__ = [
     "Placed",
     "Position",
     "Split",
+    "chosen_by_hand",
     "sky_cell",
     "split_of",
     "split_together",
@@ -124,6 +125,23 @@ def split_together(galaxies: Sequence[Position], placed: Iterable[Placed] = ()) 
         else:
             known |= _between(group, near, before)
     return [known[item.object_id] for item in galaxies]
+
+
+def chosen_by_hand(
+    galaxies: Sequence[Position], splits: Mapping[str, Split | None], chosen: Mapping[str, Split]
+) -> dict[str, Split | None]:
+    """Splits by id after some were chosen by hand; who is one galaxy with a chosen one goes with it.
+
+    None for one that is within 2 arcsec of two that were chosen apart.
+    """
+    near = _neighbours(galaxies) if chosen else {}
+    found: dict[str, Split | None] = dict(splits)
+    found.update((name, split) for name, split in chosen.items() if name in splits)
+    for name, others in near.items():
+        beside: set[Split] = {chosen[other] for other in others if other in chosen}
+        if beside and name not in chosen:
+            found[name] = beside.pop() if len(beside) == 1 else None
+    return found
 
 
 def torn_pairs(placed: Sequence[Placed]) -> list[tuple[Placed, Placed]]:

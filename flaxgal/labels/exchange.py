@@ -52,6 +52,7 @@ class Merged:
     revisions: int = 0
     notes: int = 0
     rankings: int = 0
+    splits: int = 0
     already: int = 0
     """Files that were there."""
     refused: tuple[str, ...] = ()
@@ -60,7 +61,7 @@ class Merged:
     @property
     def new(self) -> int:
         """Files that were not there before."""
-        return self.galaxies + self.revisions + self.notes + self.rankings
+        return self.galaxies + self.revisions + self.notes + self.rankings + self.splits
 
 
 def merge(into: Store, other: Path | str, *, track: Callable[..., Iterable[Any]] = untracked) -> Merged:
@@ -252,6 +253,7 @@ class _Merging:
             "revisions": self._revision,
             "notes": self._note,
             "rankings": self._ranking,
+            "splits": self._splits,
         }[kind]
         try:
             content = self.source.read(name)
@@ -308,6 +310,15 @@ class _Merging:
     def _ranking(self, name: str, content: bytes) -> tuple[str, bytes]:
         if not content.startswith(b"# %ECSV"):
             raise ValueError(f"{name}: no ranking (not a table in ECSV); left out")
+        return unquote(Path(name).name.rsplit(".", 2)[0]), content
+
+    def _splits(self, name: str, content: bytes) -> tuple[str, bytes]:
+        try:
+            good = all({"object_id", "split"} <= json.loads(line).keys() for line in content.splitlines())
+        except (ValueError, AttributeError, RecursionError):
+            good = False
+        if not good:
+            raise ValueError(f"{name}: no table of splits (not JSON lines with object_id and split); left out")
         return unquote(Path(name).name.rsplit(".", 2)[0]), content
 
     def _has_galaxy(self, object_id: str, kind: str) -> bool:

@@ -18,6 +18,7 @@ from flaxgal.survey.opening import STORE_FILE
 
 __all__ = [
     "ENDINGS",
+    "FLAT",
     "LAYOUT",
     "NotSavedError",
     "about_store",
@@ -37,8 +38,16 @@ __all__ = [
 
 LAYOUT = 1
 """Version of how a store's folders are laid out, as its store.json says."""
-ENDINGS = {"galaxies": ".fits", "revisions": ".fits.gz", "notes": ".json", "rankings": ".ecsv"}
+ENDINGS = {
+    "galaxies": ".fits",
+    "revisions": ".fits.gz",
+    "notes": ".json",
+    "rankings": ".ecsv",
+    "splits": ".jsonl",
+}
 """Kinds of files that are kept, each in a folder of its own, and how their names end."""
+FLAT = ("rankings", "splits")
+"""Kinds whose files are about many galaxies, and lie in their folder side by side."""
 
 _SHARD = re.compile(r"[0-9a-f]{2}")
 _NAMES = {kind: re.compile(rf"[^./][^/]*\.([0-9a-f]{{20}}){re.escape(ending)}") for kind, ending in ENDINGS.items()}
@@ -81,10 +90,10 @@ def understood_about(content: bytes, path: Path) -> dict[str, Any]:
 
 
 def name_of(kind: str, object_id: str, content: bytes) -> str:
-    """Where a file belongs, relative to the store. For a ranking, `object_id` is its name."""
+    """Where a file belongs, relative to the store. For a file about many galaxies, `object_id` is its name."""
     readable = re.sub(r"^\.", "%2E", quote(object_id, safe="+ ").replace(" ", "_"))  # no hidden files
     file = f"{readable[:80]}.{_hashed(content)}{ENDINGS[kind]}"
-    return f"{kind}/{file}" if kind == "rankings" else f"{kind}/{shard_of(object_id)}/{file}"
+    return f"{kind}/{file}" if kind in FLAT else f"{kind}/{shard_of(object_id)}/{file}"
 
 
 def shard_of(object_id: str) -> str:
@@ -107,7 +116,7 @@ def is_kept(name: str, kind: str) -> bool:
 def is_place(name: str) -> bool:
     """Whether a name, relative to a store, is one that a kept file can have."""
     kind, *folders = name.split("/")[:-1] or [""]
-    good_folders = not folders if kind == "rankings" else len(folders) == 1 and is_shard(folders[0])
+    good_folders = not folders if kind in FLAT else len(folders) == 1 and is_shard(folders[0])
     return kind in ENDINGS and good_folders and is_kept(name.rpartition("/")[2], kind)
 
 
@@ -122,7 +131,7 @@ def kept_files(store: Path, kind: str) -> Iterator[str]:
     if not folder.is_dir():
         return
     names = sorted(os.listdir(folder))  # noqa: PTH208 (no Path for each of 76,635 files)
-    if kind == "rankings":
+    if kind in FLAT:
         yield from (f"{kind}/{name}" for name in names if is_kept(name, kind))
         return
     for shard in names:

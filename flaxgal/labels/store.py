@@ -5,6 +5,7 @@
     STORE/revisions/3f/<id>.<hash>.fits.gz             masks with their provenance
     STORE/notes/3f/<id>.<hash>.json                    flagged, skipped, compared …
     STORE/rankings/<name>.<hash>.ecsv                  how useful a label of each galaxy would be
+    STORE/splits/<time>.<hash>.jsonl                   which galaxies went to train, validation and test, for ever
     STORE/index/galaxies.lines, revisions.lines …      derived: may be deleted at any time
     STORE/open/<annotator>/                            drawings that are not committed yet; no part of a merge
     STORE/training/                                    what was trained on these labels; no part of a merge
@@ -19,6 +20,7 @@ import contextlib
 import dataclasses
 import io
 import json
+import re
 import threading
 import uuid
 from collections.abc import Callable, Mapping
@@ -265,6 +267,15 @@ class Store:
     def rankings(self) -> list[Path]:
         """Every ranking that is kept, in the order of the names."""
         return [self.path / name for name in kept_files(self.path, "rankings")]
+
+    def keep_splits(self, content: bytes) -> Path:
+        """Keep a table of galaxies and the split that each was put in, as JSON lines; its path is returned."""
+        when = re.sub(r"\D", "", utc_now())  # names in order are then in order of time
+        return self.path / keep(self.path, "splits", when, content)
+
+    def splits(self) -> list[Path]:
+        """Every table of splits that is kept, oldest first."""
+        return [self.path / name for name in kept_files(self.path, "splits")]
 
     def status(self) -> StoreStatus:
         """What the store holds, counted."""

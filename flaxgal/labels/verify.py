@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from flaxgal.labels.files import ENDINGS, about_store, checked, hash_in, is_kept, is_shard, kept_files, name_of
+from flaxgal.labels.files import ENDINGS, FLAT, about_store, checked, hash_in, is_kept, is_shard, kept_files, name_of
 from flaxgal.labels.index import Index
 from flaxgal.labels.records import FIELDS, Galaxy, line_of, opened, record_of
 from flaxgal.survey.opening import STORE_FILE
@@ -138,7 +138,7 @@ def _strangers(store: Path) -> Iterator[Finding]:
     for kind in ENDINGS:
         folder = store / kind
         for name in sorted(os.listdir(folder)) if folder.is_dir() else ():  # noqa: PTH208
-            if kind == "rankings":
+            if kind in FLAT:
                 if not is_kept(name, kind):
                     yield _foreign(folder / name)
             elif is_shard(name) and (folder / name).is_dir():

@@ -117,7 +117,8 @@ def test_which_revision_went_in_is_recorded_beside(tmp_path):
     left_out = Unreadable("g9", "g9: no light")
     folder = build(tmp_path, [*some_examples(), left_out], provenance={"store_id": "abc"})
     lines = [json.loads(line) for line in (folder / "revisions.jsonl").read_text().splitlines()]
-    assert lines[1] == {"object_id": "g1", "split": "test", "revision": "revision-1"}
+    place = {"ra_deg": 150.123456789, "dec_deg": -2.987654321}
+    assert lines[1] == {"object_id": "g1", "split": "test", "revision": "revision-1"} | place
     provenance = json.loads((folder / "provenance.json").read_text())
     assert provenance["store_id"] == "abc"
     assert provenance["galaxies"] == {"train": 2, "validation": 1, "test": 1}
