@@ -14,7 +14,7 @@ from flaxgal.survey.headers import stem_of
 from flaxgal.survey.opening import kind_of
 from flaxgal.survey.prediction import CLASS_CODES
 
-__all__ = ["ImportedPair", "MaskPixels", "import_pairs", "understand_mask"]
+__all__ = ["ImportedPair", "MaskPixels", "commit_once", "import_pairs", "understand_mask"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,11 +44,13 @@ def import_pairs(
     annotator: str,
     survey: str | None = None,
     pixel_scale_arcsec: float | None = None,
+    id_prefix: str = "",
 ) -> Iterator[ImportedPair | Unreadable]:
     """Bring pairs of an image and a mask of its arms into the store, one at a time.
 
     A pair is an image and a mask of one file name but for the endings (`n1232.fits`, `n1232.png`), or the mask's with
-    `_mask` added. What each mask means is decided by `understand_mask`. A second import of the same pairs adds nothing.
+    `_mask` added. A galaxy's id is `id_prefix` and that name. What each mask means is decided by `understand_mask`. A
+    second import of the same pairs adds nothing.
 
     Yields
     ------
@@ -70,7 +72,8 @@ def import_pairs(
         try:
             path = _only(files, "images")
             mask_path = _only(found, "masks", wanted_by=path)
-            cutout = read_cutout(path, object_id=stem, survey=survey, pixel_scale_arcsec=pixel_scale_arcsec)
+            object_id = f"{id_prefix}{stem}"
+            cutout = read_cutout(path, object_id=object_id, survey=survey, pixel_scale_arcsec=pixel_scale_arcsec)
             yield _import_pair(store, cutout, path, mask_path, annotator)
         except ValueError as error:
             yield Unreadable(str(files[0]), str(error))
@@ -142,7 +145,7 @@ def _import_pair(store: Store, cutout: Cutout, path: Path, mask_path: Path, anno
         mask=pixels.mask,
         fraction=pixels.fraction,
     )
-    return _commit_once(store, revision)
+    return commit_once(store, revision)
 
 
 def _first_row(mask_path: Path, cutout: Cutout, path: Path) -> FirstRow:
@@ -153,7 +156,7 @@ def _first_row(mask_path: Path, cutout: Cutout, path: Path) -> FirstRow:
     return "top" if kind == "picture" else "bottom"
 
 
-def _commit_once(store: Store, revision: Revision) -> ImportedPair:
+def commit_once(store: Store, revision: Revision) -> ImportedPair:
     """Commit, unless this annotator's last word on the galaxy is the same already."""
     own = [line for line in store.history(revision.object_id) if line.provenance.annotator == revision.annotator]
     if own:

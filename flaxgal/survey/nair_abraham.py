@@ -6,7 +6,7 @@ too: -6 (cE) and -4 (cD) are E, and a class reaches half a step beyond its last 
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,9 @@ __all__ = [
     "Morphology",
     "catalogue_download",
     "morphology_class",
+    "read_classes",
     "read_morphologies",
+    "write_classes",
     "write_morphologies",
 ]
 
@@ -133,6 +135,36 @@ def write_morphologies(galaxies: Sequence[Morphology], path: Path) -> None:
     with replaced_when_whole(path) as temporary:
         table.write(temporary, format="ascii.ecsv")
         sync(temporary)
+
+
+def write_classes(classes: Mapping[str, str], path: Path) -> None:
+    """Write ids and classes as an ECSV table, where neither positions nor T-types are known."""
+    from astropy.table import Table
+
+    table = Table({"object_id": list(classes), "morphology": list(classes.values())})
+    with replaced_when_whole(path) as temporary:
+        table.write(temporary, format="ascii.ecsv")
+        sync(temporary)
+
+
+def read_classes(path: Path | str) -> dict[str, str]:
+    """The class of each galaxy in a table that `write_morphologies` or `write_classes` wrote, or any with T-types.
+
+    Galaxies of no class are left out.
+
+    Raises
+    ------
+    ValueError
+        If a class is none of E, S0 and Sp, or the table tells none.
+    """
+    path = Path(path)
+    table = read_table(path)
+    if "morphology" not in table.colnames:
+        return {galaxy.object_id: galaxy.morphology for galaxy in read_morphologies(path) if galaxy.morphology}
+    names = [str(name) for name in np.ma.filled(np.ma.asarray(table["morphology"]).astype(str), "")]
+    if strange := sorted(set(names) - {*CLASSES, ""}):
+        raise ValueError(f"{path.name}: classes {', '.join(strange[:5])}; wanted {', '.join(CLASSES)}, or nothing")
+    return {who: name for who, name in zip(object_ids(table, name=path.name), names, strict=True) if who and name}
 
 
 def _accept(path: Path) -> None:

@@ -40,7 +40,7 @@ class TextPicture:
     morphology: str = ""
     """E, S0 or Sp."""
     arm_share: Float32[np.ndarray, "y x"] | None = None
-    """0 no arm, 1 arm."""
+    """0 no arm, 1 arm; None where only the class is known."""
 
 
 def partner_of(images: Path, what: str) -> Path | None:
@@ -53,8 +53,8 @@ def partner_of(images: Path, what: str) -> Path | None:
     return None
 
 
-def read_labelled_pictures(images: Path | str, labels: Path | str) -> Iterator[TextPicture]:
-    """Pictures with their classes, one at a time. Ids are the table's name and the number of the picture, from 0.
+def read_labelled_pictures(images: Path | str, labels: Path | str, *, id_prefix: str = "") -> Iterator[TextPicture]:
+    """Pictures with their classes, one at a time. An id is `id_prefix`, the table's name and a number from 0.
 
     Raises
     ------
@@ -64,10 +64,12 @@ def read_labelled_pictures(images: Path | str, labels: Path | str) -> Iterator[T
     images = Path(images)
     classes, about = read_labels(labels), _look_through(images)
     for number, pixels in enumerate(_pictures(images, about, len(classes))):
-        yield TextPicture(cutout=_cutout(images, about, number, pixels), morphology=classes[number])
+        yield TextPicture(cutout=_cutout(images, about, number, pixels, id_prefix), morphology=classes[number])
 
 
-def read_masked_pictures(images: Path | str, masks: Path | str, *, size: int = 64) -> Iterator[TextPicture]:
+def read_masked_pictures(
+    images: Path | str, masks: Path | str, *, size: int = 64, id_prefix: str = ""
+) -> Iterator[TextPicture]:
     """Pictures of `size` by `size` pixels with their masks, one at a time.
 
     Raises
@@ -89,7 +91,7 @@ def read_masked_pictures(images: Path | str, masks: Path | str, *, size: int = 6
     pairs = zip(_pictures(images, about, number_of), _pictures(masks, marks, number_of), strict=True)
     for number, (pixels, marked) in enumerate(pairs):
         share = (marked / full).astype(np.float32)
-        yield TextPicture(cutout=_cutout(images, about, number, pixels), arm_share=share)
+        yield TextPicture(cutout=_cutout(images, about, number, pixels, id_prefix), arm_share=share)
 
 
 def read_labels(path: Path | str) -> list[str]:
@@ -154,11 +156,11 @@ def _cut(path: Path, side: int) -> Iterator[Float32[np.ndarray, "y x"]]:
                 have = 0
 
 
-def _cutout(path: Path, about: _About, number: int, pixels: Float32[np.ndarray, "y x"]) -> Cutout:
+def _cutout(path: Path, about: _About, number: int, pixels: Float32[np.ndarray, "y x"], prefix: str) -> Cutout:
     """A picture of 8-bit levels; of fractions of white, scaled to that; of anything else, counts."""
     is_picture = 0 <= about.low <= about.high <= 255
     return Cutout(
-        object_id=f"{stem_of(path.name).removesuffix('.dat')}-{number:05d}",
+        object_id=f"{prefix}{stem_of(path.name).removesuffix('.dat')}-{number:05d}",
         flux=(pixels * np.float32(255 if about.high <= 1 else 1) if is_picture else pixels)[None],
         bands=("grey",),
         unit="picture" if is_picture else "count",
