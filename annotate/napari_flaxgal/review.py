@@ -128,7 +128,7 @@ class Review:
         """Put the pair into a viewer, left and right."""
         self.take_away(viewer)
         cutout = self.store.cutout(self.pair.object_id)
-        view, looks = View(cutout), replace(looks, view="sky" if looks.view == "polar" else looks.view)
+        view, looks = View(cutout), replace(looks, polar=False)
         picture, (rise, run) = view.picture(looks), view.scale(looks)
         units = (view.unit(looks),) * 2
         for side, revision_id in enumerate((self.pair.left, self.pair.right)):

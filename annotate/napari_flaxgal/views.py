@@ -18,9 +18,8 @@ from flaxgal.survey.display import lupton_rgb, one_band
 from flaxgal.survey.prediction import Prediction
 from napari_flaxgal.tools import PolarFrame, frame_of, residual, residual_limits
 
-__all__ = ["COLOUR", "VIEWS", "Looks", "View"]
+__all__ = ["COLOUR", "Looks", "View"]
 
-VIEWS = ("sky", "residual", "polar")
 COLOUR = "colour"
 
 
@@ -28,8 +27,10 @@ COLOUR = "colour"
 class Looks:
     """What an annotator has chosen to see; kept from galaxy to galaxy."""
 
-    view: str = "sky"
-    """One of `VIEWS`."""
+    residual: bool = False
+    """What is left when the smooth light is subtracted, in place of the light."""
+    polar: bool = False
+    """The disc unrolled, in place of the sky."""
     band: str = COLOUR
     stretch: float = 0.0
     """From -1 (the core) to 1 (the faint outskirts)."""
@@ -65,24 +66,22 @@ class View:
 
     def picture(self, looks: Looks) -> UInt8[np.ndarray, "y x 3"]:
         """The picture of a view, on the view's own grid."""
-        if looks.view == "residual":
-            return _grey_residual(self.residual, looks.stretch)
         band = looks.band if looks.band in self.bands else self.bands[0]
-        if band == COLOUR:
+        if looks.residual:
+            picture = _grey_residual(self.residual, looks.stretch)
+        elif band == COLOUR:
             picture = lupton_rgb(self.cutout, stretch=looks.stretch)
         else:
             picture = np.repeat(one_band(self.cutout, band, stretch=looks.stretch)[..., None], 3, axis=-1)
-        if looks.view == "polar":
-            return self.frame.to_polar(picture)
-        return picture
+        return self.frame.to_polar(picture) if looks.polar else picture
 
     def mask(self, sky_mask: UInt8[np.ndarray, "y x"], looks: Looks) -> UInt8[np.ndarray, "row column"]:
         """A mask of the sky's pixels on a view's grid, as a new array."""
-        return self.frame.mask_to_polar(sky_mask) if looks.view == "polar" else sky_mask.copy()
+        return self.frame.mask_to_polar(sky_mask) if looks.polar else sky_mask.copy()
 
     def prediction(self, prediction: Prediction, looks: Looks) -> Prediction:
         """A model's maps on a view's grid."""
-        if looks.view != "polar":
+        if not looks.polar:
             return prediction
         maps = np.stack([self.frame.to_polar(probability) for probability in prediction.probability])
         return replace(prediction, probability=maps.astype(np.float32))
@@ -91,28 +90,28 @@ class View:
         self, sky_mask: np.ndarray, before: np.ndarray, after: np.ndarray, looks: Looks
     ) -> UInt8[np.ndarray, "y x"]:
         """The sky's mask after a view's mask was changed from `before` to `after`."""
-        return self.frame.paint_sky(sky_mask, before, after) if looks.view == "polar" else after.copy()
+        return self.frame.paint_sky(sky_mask, before, after) if looks.polar else after.copy()
 
     def to_sky(self, points: Any, looks: Looks) -> Float[np.ndarray, "n 2"]:
         """(y, x) on the sky's pixels of points on a view's grid."""
         points = np.atleast_2d(np.asarray(points, float))
-        return self.frame.sky_of(points) if looks.view == "polar" else points
+        return self.frame.sky_of(points) if looks.polar else points
 
     def from_sky(self, points: Any, looks: Looks) -> Float[np.ndarray, "n 2"]:
         """The inverse of `to_sky`; points of a curve stay in order where its azimuth passes a turn."""
         points = np.atleast_2d(np.asarray(points, float))
-        return self.frame.polar_path_of(points) if looks.view == "polar" else points
+        return self.frame.polar_path_of(points) if looks.polar else points
 
     def scale(self, looks: Looks) -> tuple[float, float]:
         """Sides of a grid cell in `unit`; negative where rows go up."""
-        if looks.view == "polar":
+        if looks.polar:
             return (-1.0, 1.0)
         size = self.cutout.pixel_scale_arcsec or 1.0
         return (-size, size) if self.cutout.first_row == "bottom" else (size, size)
 
     def unit(self, looks: Looks) -> str:
         """Of `scale`."""
-        return "arcsec" if looks.view != "polar" and self.cutout.pixel_scale_arcsec else "pixel"
+        return "arcsec" if not looks.polar and self.cutout.pixel_scale_arcsec else "pixel"
 
     def where(self, point: Any, looks: Looks) -> str:
         """The place of a point of a view's grid: sky coordinates where they are known, and pixels."""

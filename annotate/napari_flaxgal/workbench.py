@@ -156,7 +156,7 @@ class Workbench:
         """Change what is seen: any fields of `Looks`."""
         before, self.looks = self.looks, replace(self.looks, **choices)
         self._show_picture()
-        if before.view != self.looks.view:
+        if before.polar != self.looks.polar:
             self._show_all()
         self.changed.emit()
 
@@ -175,17 +175,17 @@ class Workbench:
         self.look(stretch=max(-1.0, round(self.looks.stretch - STRETCH_STEP, 3)))
 
     def show_residual(self) -> None:
-        """The light without its smooth part, or the sky again."""
-        self.look(view="sky" if self.looks.view == "residual" else "residual")
+        """The light without its smooth part, or with it again."""
+        self.look(residual=not self.looks.residual)
 
     def show_polar(self) -> None:
         """The disc unrolled, or the sky again."""
-        self.look(view="sky" if self.looks.view == "polar" else "polar")
+        self.look(polar=not self.looks.polar)
 
     def incline(self, **changes: float) -> None:
         """Another axis ratio or position angle of the disc's plane for the polar view: fields of `PolarFrame`."""
         self.view.frame = replace(self.view.frame, **changes)
-        if self.looks.view == "polar":
+        if self.looks.polar:
             self._show_picture()
             self._show_all()
 
@@ -349,7 +349,7 @@ class Workbench:
         try:
             self.session.record(mask, TOOLS.get(str(self.drawing.mode), "other"))
         finally:  # a stroke that cannot be written is kept in memory, and one that means nothing is taken back
-            if self.looks.view == "polar" or (mask != self.session.mask).any():
+            if self.looks.polar or (mask != self.session.mask).any():
                 self.show_drawing()
             self._shown_mask = np.array(self.drawing.data, copy=True)
 

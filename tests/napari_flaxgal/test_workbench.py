@@ -180,7 +180,7 @@ def test_no_arms_is_said_of_an_empty_drawing_only(bench, store, told):
 
 @pytest.mark.parametrize("view", ["residual", "polar"])
 def test_a_stroke_in_another_view_lands_on_the_sky(bench, view):
-    bench.look(view=view)
+    bench.look(**{view: True})
     rows = bench.drawing.data.shape[0]
     bench.drawing.brush_size = 8
     paint(bench, row=rows // 2, columns=(20, 60))
@@ -191,15 +191,15 @@ def test_a_stroke_in_another_view_lands_on_the_sky(bench, view):
         place = bench.view.frame.sky_of(np.array([[rows // 2, 40.0]]))[0]
         y, x = np.rint(place).astype(int)
         assert mask[y - 1 : y + 2, x - 1 : x + 2].any()
-    bench.look(view="sky")
+    bench.look(residual=False, polar=False)
     assert np.array_equal(bench.drawing.data, mask)
 
 
 def test_undo_in_the_sky_takes_back_what_was_drawn_in_the_polar_view(bench):
-    bench.look(view="polar")
+    bench.look(polar=True)
     bench.drawing.brush_size = 8
     paint(bench, row=bench.drawing.data.shape[0] // 2, columns=(20, 60))
-    bench.look(view="sky")
+    bench.look(polar=False)
     bench.undo()
     assert not bench.session.mask.any()
     assert not bench.drawing.data.any()
@@ -208,8 +208,8 @@ def test_undo_in_the_sky_takes_back_what_was_drawn_in_the_polar_view(bench):
 def test_going_to_and_fro_between_views_changes_nothing(bench):
     paint(bench, row=30)
     mask = bench.session.mask
-    for view in ("polar", "residual", "polar", "sky"):
-        bench.look(view=view)
+    for polar, residual in ((True, False), (True, True), (False, True), (True, True), (False, False)):
+        bench.look(polar=polar, residual=residual)
     assert np.array_equal(bench.session.mask, mask)
     assert np.array_equal(bench.drawing.data, mask)
 
@@ -262,7 +262,7 @@ def test_an_arm_being_traced_waits_while_another_galaxy_is_looked_at(bench):
 
 
 def test_points_of_a_trace_laid_in_the_polar_view_are_points_on_the_sky(bench):
-    bench.look(view="polar")
+    bench.look(polar=True)
     bench.tracer.trace()
     rows = bench.drawing.data.shape[0]
     wanted = np.array([[rows / 2, 30.0], [rows / 2, 50.0]])

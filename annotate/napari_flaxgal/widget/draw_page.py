@@ -126,12 +126,12 @@ class DrawPage(QWidget):
             self.stretch.setValue(round(100 * bench.looks.stretch))
             self.threshold.setValue(round(100 * bench.guesses.threshold))
             self.brush.setValue(int(bench.drawing.brush_size))
-            if bench.looks.view == "polar":
+            if bench.looks.polar:
                 self.axis_ratio.setValue(bench.view.frame.axis_ratio)
                 self.position_angle.setValue(bench.view.frame.position_angle)
-        self.plane.setVisible(bench.looks.view == "polar")
-        self.residual.setChecked(bench.looks.view == "residual")
-        self.polar.setChecked(bench.looks.view == "polar")
+        self.plane.setVisible(bench.looks.polar)
+        self.residual.setChecked(bench.looks.residual)
+        self.polar.setChecked(bench.looks.polar)
         self.bad.setChecked(bench.bad_pixels.visible)
         self.hide_drawing.setChecked(not bench.drawing.visible)
         for code, button in self.classes.items():
