@@ -38,13 +38,13 @@ def ridge_strength(cutout: Cutout) -> Float32[np.ndarray, "y x"]:
     radius = elliptical_radius(light.disc, contrast.shape)
     strength = np.zeros(contrast.shape)
     for width in sorted({max(LEAST_WIDTH, share * light.extent) for share in WIDTHS}):
-        np.maximum(strength, _bent_across(contrast, width), out=strength)
+        np.maximum(strength, bent_across(contrast, width), out=strength)
     strength *= radius <= BEYOND * light.extent
     reference = float(np.quantile(strength, 0.999))
     return np.clip(strength / max(reference, 1e-9), 0.0, 1.0).astype(np.float32)
 
 
-def _bent_across(image: Float[np.ndarray, "y x"], width: float) -> Float[np.ndarray, "y x"]:
+def bent_across(image: Float[np.ndarray, "y x"], width: float) -> Float[np.ndarray, "y x"]:
     """Downward curvature across the steepest direction, less that along it, at one scale."""
     yy, yx, xx = _hessian(image, width)
     mean, spread = (yy + xx) / 2, np.hypot((yy - xx) / 2, yx)

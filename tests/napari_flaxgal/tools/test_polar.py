@@ -185,6 +185,21 @@ def test_painting_cells_changes_exactly_their_pixels(row, column, height, width,
         assert (painted[allowed] == value).all()
 
 
+def test_in_a_coarse_view_a_cell_shows_the_pixel_that_it_paints():
+    """Cells wider than pixels, as in very large galaxies: what counts is a pixel in the cell, not the nearest one."""
+    coarse = replace(FRAME, shape=(40, 150))
+    mask = np.random.default_rng(6).integers(0, 2, SKY, dtype=np.uint8)
+    cell = np.floor(coarse.polar_of(np.indices(SKY, dtype=float).reshape(2, -1).T) + 0.5).astype(int)
+    cell[:, 1] %= coarse.turn
+    shown = (cell[:, 0] >= 0) & (cell[:, 0] < 40)
+    places, first, number = np.unique(cell[shown], axis=0, return_index=True, return_counts=True)
+    assert (number == 1).sum() > 300
+    for start in (0, coarse.turn):
+        alone = (number == 1) & (places[:, 1] + start < 150)
+        polar = coarse.mask_to_polar(mask)[places[alone, 0], places[alone, 1] + start]
+        np.testing.assert_array_equal(polar, mask.ravel()[shown][first[alone]])
+
+
 def test_both_copies_of_a_place_paint_the_same_pixels():
     mask = np.zeros(SKY, np.uint8)
     before = FRAME.mask_to_polar(mask)

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
+from flaxgal.measure.sources import find_sources
 from flaxgal.survey.cutout import Cutout
 from flaxgal.survey.display import grey
-from napari_flaxgal.tools import frame_of, galaxy_light, residual, residual_limits
+from napari_flaxgal.tools import frame_of, galaxy_light, light, residual, residual_limits
 
 
 def in_noise_units(cutout):
@@ -112,6 +113,31 @@ def test_contrast_limits_are_symmetric_and_wide_enough_for_noise():
     assert residual_limits(noise) == (-4.0, 4.0)
     low, high = residual_limits(20 * noise)
     assert -low == high == pytest.approx(46.5, rel=0.1)
+
+
+def test_a_line_across_the_galaxy_leaves_the_rest_as_it_was(spirals):
+    """A satellite's trail, or the hexagon that Galaxy Zoo: 3D draws: a few pixels of every ring."""
+    cutout = spirals[3].cutout
+    flux = cutout.flux.copy()
+    flux[:, 84] += 60 * np.sqrt(cutout.variance.min())
+    change = np.abs(residual(replace(cutout, flux=flux)) - residual(cutout))
+    assert np.quantile(np.delete(change, 84, axis=0), 0.9) < 2.0
+
+
+def test_the_search_for_stars_is_bounded_on_large_pictures(monkeypatch):
+    searched = []
+
+    def search(light_of_frame, arms):
+        searched.append(light_of_frame.shape)
+        return find_sources(light_of_frame, arms)
+
+    monkeypatch.setattr(light, "find_sources", search)
+    noise = np.random.default_rng(0).normal(100, 5, (1, 423, 500)).astype(np.float32)
+    assert galaxy_light(Cutout(object_id="noise", flux=noise, bands=("grey",), unit="picture")).image.shape == (
+        423,
+        500,
+    )
+    assert max(searched[0]) <= 160
 
 
 def test_a_star_beside_an_enlarged_galaxy_is_not_taken_for_its_light():

@@ -7,6 +7,7 @@ import pytest
 
 from flaxgal.survey.cutout import Cutout
 from napari_flaxgal.tools import Trace, ridge_path, ridge_strength, snap
+from napari_flaxgal.tools.snap import bent_across
 
 
 def beside(spiral, crest, distance):
@@ -69,6 +70,12 @@ def test_a_star_is_no_ridge(spirals):
     star = 300 * np.sqrt(cutout.variance.min()) * np.exp(-0.5 * (np.hypot(y - 25, x - 40) / 1.5) ** 2)
     ridge = ridge_strength(replace(cutout, flux=(cutout.flux + star).astype(np.float32)))
     assert ridge[23:28, 38:43].max() < 0.3
+
+
+def test_a_knot_is_much_less_of_a_ridge_than_an_arm_of_the_same_height():
+    y, x = np.indices((60, 60)) - 30.0
+    knot, arm = np.exp(-(np.hypot(y, x) ** 2) / 8), np.exp(-(x**2) / 8)
+    assert bent_across(arm, 2.0)[30, 30] > 2.5 * bent_across(knot, 2.0)[30, 30]
 
 
 def test_a_path_between_two_clicks_follows_the_arm(spirals):
