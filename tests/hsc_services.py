@@ -56,7 +56,7 @@ class Services:
         if not all(self.understood(service, row, yes="true") for row in rows):
             return Reply(state=400)
         made = [
-            (_member(service, number, row, tract), self.file(service, row))
+            (_member(service, number, row, tract), self.file(service, row, tract))
             for number, row in enumerate(rows, start=2)
             if float(row["dec"]) >= WITHOUT_IMAGES_BELOW
             for tract in self.tracts
@@ -73,20 +73,21 @@ class Services:
         whole = all(row[name] == yes for name in ("image", "mask", "variance"))
         return halves and whole and row["type"] == "coadd/bg" and row["filter"].startswith("HSC-")
 
-    def file(self, service: str, row: Mapping[str, str]) -> bytes:
+    def file(self, service: str, row: Mapping[str, str], tract: int = 0) -> bytes:
         self.served.append((service, row["ra"], row["dec"], row["filter"]))
         if service == "psf":
             return psf_bytes()
         size = 2 * float(row["sw"].removesuffix("arcsec"))
         dec = float(row["dec"]) + self.shift_arcsec(row) / 3600
-        return coadd_bytes(float(row["ra"]), dec, size, row["filter"])
+        return coadd_bytes(float(row["ra"]), dec, size, row["filter"], tract)
 
 
-def coadd_bytes(ra: float, dec: float, size_arcsec: float, band: str) -> bytes:
-    """A coadd file around a place."""
+def coadd_bytes(ra: float, dec: float, size_arcsec: float, band: str, tract: int = 0) -> bytes:
+    """A coadd file around a place; its tract stands in its header."""
     template = _template(int(size_arcsec / SCALE) + 1, band)
-    for name, value in (("CRVAL1", ra), ("CRVAL2", dec)):
-        template = re.sub(rb"%s  = .{70}" % name.encode(), b"%-8s= %20.12f%50s" % (name.encode(), value, b""), template)
+    for name, value in (("CRVAL1", ra), ("CRVAL2", dec), ("TRACT", tract)):
+        card = b"%-8s=" % name.encode()
+        template = re.sub(card + b".{71}", card + b" %20.12f%50s" % (value, b""), template)
     return template
 
 
@@ -99,6 +100,7 @@ def _template(side: int, band: str) -> bytes:
     cards |= {"CRPIX1": side / 2 + 0.7, "CRPIX2": side / 2 + 0.3, "CD1_1": -SCALE / 3600, "CD2_2": SCALE / 3600}
     primary = fits.PrimaryHDU()
     primary.header["FILTER"] = band
+    primary.header["TRACT"] = 0.5
     primary.header["FLUXMAG0"] = 10 ** (0.4 * 27.0)
     hdus = [primary]
     mask, variance = np.zeros(image.shape, np.int32), np.full(image.shape, 4e-4, np.float32)

@@ -113,8 +113,8 @@ class Client:
         """
         for number in range(1, self.politeness.tries + 1):
             question = ask() if callable(ask) else ask
-            self._wait_for_turn(question.host)
             try:
+                self._wait_for_turn(question.host)
                 with self._asked(question) as answer:
                     return take(answer)
             except BrokenError as error:
@@ -218,7 +218,7 @@ class Client:
 
     def _sleep(self, seconds: float, host: str) -> None:
         if self.stopped.wait(max(seconds, 0)):
-            raise StoppedError(f"{host}: the download was stopped")
+            raise self._ended(StoppedError(f"{host}: the download was stopped"))
 
 
 class _Session(requests.Session):

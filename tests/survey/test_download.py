@@ -181,12 +181,16 @@ def test_when_the_archive_asks_one_to_wait_all_wait(tmp_path):
         times[asked.number] = time.monotonic()
         return "429" if asked.number == 0 else None
 
-    names = [f"{number}.fits" for number in range(9)]
-    with archive({f"/{name}": CONTENT for name in names}, fault=fault, retry_after="1") as server:
+    def slow(asked):
+        time.sleep(0.04)
+        return Reply(body=CONTENT)
+
+    names = [f"{number}.fits" for number in range(40)]
+    with archive(slow, fault=fault, retry_after="1") as server:
         events = list(download([wanted(server, tmp_path, name) for name in names], politeness=patient))
     assert all(isinstance(event, Fetched) for event in events)
-    assert times[9] - times[0] > 0.9
-    assert sum(0.1 < moment - times[0] < 0.8 for moment in times.values()) == 0
+    assert times[40] - times[0] > 0.9
+    assert sum(0.2 < moment - times[0] < 0.8 for moment in times.values()) == 0
 
 
 def test_a_wait_without_end_is_cut_short(tmp_path):
@@ -220,6 +224,16 @@ def test_a_refused_login_stops_everything_at_once_and_is_not_shown(tmp_path, cap
     assert SECRET.password not in shown
     assert SECRET.user not in shown
     assert files_in(tmp_path) == []
+
+
+def test_after_a_refused_login_no_thread_asks_for_anything(tmp_path):
+    with archive({"/one.fits": CONTENT}, login=("somebody", "else")) as server, Client(QUICK, SECRET) as client:
+        reasons = []
+        for _ in range(3):
+            with pytest.raises(LoginError) as caught:
+                fetch(client, wanted(server, tmp_path))
+            reasons.append(str(caught.value))
+        assert len(set(reasons)) == len(server.asked) == 1
 
 
 def test_an_archive_that_wants_a_login_says_so(tmp_path):

@@ -1,6 +1,7 @@
 """What HSC's services are asked, and which files are taken for what was asked for."""
 
 import io
+import random
 import tarfile
 from dataclasses import replace
 
@@ -117,6 +118,19 @@ def test_a_file_that_is_wrong_is_asked_for_again_and_the_others_are_not(tmp_path
     with archive(Services(shift_arcsec=first_time_elsewhere)) as server, Client(QUICK) as client:
         assert fetch_list(client, pieces(tmp_path, server, near(3)))[1] == {}
         assert [len(asked.files["list"].splitlines()) - 1 for asked in server.asked] == [6, 1, 1]
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_where_tracts_overlap_every_band_comes_from_the_same(tmp_path, seed):
+    def shuffled(made):
+        random.Random(seed).shuffle(made)
+        return made
+
+    with archive(Services(tracts=(9814, 9813, 9815), members=shuffled)) as server, Client(QUICK) as client:
+        wanted = pieces(tmp_path, server, near(3), bands="gri")
+        assert fetch_list(client, wanted)[1] == {}
+        assert len(server.asked) == 1
+    assert {fits.getval(piece.path, "TRACT") for piece in wanted} == {9813}
 
 
 def test_what_the_archive_does_not_have_is_told_apart_from_what_is_wrong(tmp_path):
