@@ -76,6 +76,7 @@ class Comparison:
         review, self.review_of = self.review_of, None
         if review is not None:
             review.take_away(self.bench.viewer)
+            self.bench.viewer.canvas.overlays.text.text = self.bench.cursor
         self.bench.drawing.visible = self.bench.guesses.contours.visible = self.bench.picture.visible = True
         self.bench.viewer.layers.selection.active = self.bench.drawing
         self.bench.fit()

@@ -39,7 +39,13 @@ class Tracer:
         )
         self.preview.editable = False
         self.points = Points(
-            np.zeros((0, 2)), name="trace", size=1, face_color="white", border_color="black", visible=False
+            np.zeros((0, 2)),
+            name="trace",
+            size=1,
+            face_color="white",
+            border_width=0.02,
+            border_color="black",
+            visible=False,
         )
         self.points.canvas_size_limits = (POINT_SCREEN_PIXELS, POINT_SCREEN_PIXELS)
         self.points.mouse_pan = False

@@ -16,11 +16,13 @@ from jaxtyping import Float, UInt8
 from flaxgal.survey.cutout import Cutout
 from flaxgal.survey.display import lupton_rgb, one_band
 from flaxgal.survey.prediction import Prediction
-from napari_flaxgal.tools import PolarFrame, frame_of, residual, residual_limits
+from napari_flaxgal.tools import PolarFrame, arm_contrast, frame_of, residual, residual_limits
 
 __all__ = ["COLOUR", "Looks", "View"]
 
 COLOUR = "colour"
+CONTRAST = 0.4
+"""Arms that are so much brighter than the smooth light are white in the polar view."""
 
 
 @dataclass(frozen=True)
@@ -28,7 +30,7 @@ class Looks:
     """What an annotator has chosen to see; kept from galaxy to galaxy."""
 
     residual: bool = False
-    """What is left when the smooth light is subtracted, in place of the light."""
+    """What is left when the smooth light is subtracted, in place of the light; in the polar view as a share of it."""
     polar: bool = False
     """The disc unrolled, in place of the sky."""
     band: str = COLOUR
@@ -64,11 +66,18 @@ class View:
         """What is left of the light when a smooth model is taken away, in sigma of the sky."""
         return residual(self.cutout)
 
+    @cached_property
+    def contrast(self) -> Float[np.ndarray, "y x"]:
+        """The residual as a share of the smooth light, which shows outer arms as well as inner ones."""
+        return arm_contrast(self.cutout)
+
     def picture(self, looks: Looks) -> UInt8[np.ndarray, "y x 3"]:
         """The picture of a view, on the view's own grid."""
         band = looks.band if looks.band in self.bands else self.bands[0]
-        if looks.residual:
-            picture = _grey_residual(self.residual, looks.stretch)
+        if looks.residual and looks.polar:
+            picture = _grey(self.contrast, -CONTRAST, CONTRAST, looks.stretch)
+        elif looks.residual:
+            picture = _grey(self.residual, *residual_limits(self.residual), looks.stretch)
         elif band == COLOUR:
             picture = lupton_rgb(self.cutout, stretch=looks.stretch)
         else:
@@ -125,11 +134,10 @@ class View:
         return f"{_sexagesimal(float(ra) / 15, 2)}  {_sexagesimal(float(dec), 1, signed=True)}   {pixel}"
 
 
-def _grey_residual(sigma: np.ndarray, stretch: float) -> UInt8[np.ndarray, "y x 3"]:
-    low, high = (limit * 10.0**-stretch for limit in residual_limits(sigma))
-    share = (np.nan_to_num(sigma) - low) / (high - low)
-    grey = np.rint(255 * np.clip(share, 0, 1)).astype(np.uint8)
-    return np.repeat(grey[..., None], 3, axis=-1)
+def _grey(image: np.ndarray, black: float, white: float, stretch: float) -> UInt8[np.ndarray, "y x 3"]:
+    """From black to white at a stretch of 0; a higher one shows fainter light, and what is below zero as darker."""
+    share = (np.nan_to_num(image) * 10.0**stretch - black) / (white - black)
+    return np.repeat(np.rint(255 * np.clip(share, 0, 1)).astype(np.uint8)[..., None], 3, axis=-1)
 
 
 def _sexagesimal(value: float, decimals: int, *, signed: bool = False) -> str:

@@ -179,8 +179,9 @@ class Workbench:
         self.look(residual=not self.looks.residual)
 
     def show_polar(self) -> None:
-        """The disc unrolled, or the sky again."""
-        self.look(polar=not self.looks.polar)
+        """The disc unrolled, its smooth light taken away at first, or the sky again."""
+        polar = not self.looks.polar
+        self.look(polar=polar, residual=polar)
 
     def incline(self, **changes: float) -> None:
         """Another axis ratio or position angle of the disc's plane for the polar view: fields of `PolarFrame`."""

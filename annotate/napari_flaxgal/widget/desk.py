@@ -152,10 +152,12 @@ class Heading(QWidget):
         self.galaxy.setText(cut(session.object_id, 30))
         self.galaxy.setToolTip(session.object_id)
         place = session.queue.position(session.object_id)
-        among = f"{len(session.queue):,} {SHOWN_WORDS[session.queue.show]}"
+        among = f"{len(session.queue):,} galaxies ({SHOWN_WORDS[session.queue.show]})"
         standing = f"{place + 1:,} of {among}" if place is not None else f"not among the {among}"
-        drawn = "   ● not committed" if session.is_changed else ""
-        self.standing.setText(f"{standing}{drawn}")
+        who = dict.fromkeys(line.provenance.annotator for line in session.store.history(session.object_id))
+        said = f"labelled by {', '.join(who)}" if who and not session.blind_repeat else ""
+        drawn = "● not committed" if session.is_changed else ""
+        self.standing.setText("\n".join([standing, "   ".join(filter(None, (said, drawn)))]))
         self.flag.setChecked(session.is_flagged)
         self.saved.setText(session.trouble or self.workbench.saved)
         self.saved.setStyleSheet("color: #ff6b6b; font-weight: bold;" if session.trouble else "")
