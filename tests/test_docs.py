@@ -30,10 +30,10 @@ def commands(page: Path) -> list[list[str]]:
     return [shlex.split(line) for line in lines if line.startswith("flaxgal ")]
 
 
-def label_all(store: Path) -> None:
+def label_most(store: Path) -> None:
     """What two people at the window would have left."""
     labels = Store.open(store)
-    for object_id in labels.galaxies():
+    for object_id in list(labels.galaxies())[:-2]:
         cutout = labels.cutout(object_id)
         mask = np.zeros(cutout.image_shape, np.uint8)
         mask[20:30, 20:40] = 1
@@ -59,7 +59,7 @@ def follow(command: list[str], opened: list[list[str]]) -> None:
     else:
         assert run(command[1:]) == 0, command
     if command[1:3] == ["store", "add"]:
-        label_all(Path(command[3]))
+        label_most(Path(command[3]))
 
 
 @pytest.mark.long
