@@ -40,7 +40,8 @@ a-screen:
 mock-labels/store.json: | .venv/.installed-to-annotate
 	@rm -rf mock-labels.part && mkdir mock-labels.part
 	$(BIN)/flaxgal mock mock-labels.part/cutouts --form cutouts --number 100 \
-	  --mock.image-size 192 --mock.effective-radius-pixels 18 55
+	  --mock.image-size 192 --mock.effective-radius-pixels 18 45 --mock.signal-to-noise 800 3000 \
+	  --mock.arm-contrast 1.5 4
 	$(BIN)/flaxgal store add mock-labels.part/store mock-labels.part/cutouts
 	@mv mock-labels.part/store mock-labels && rm -rf mock-labels.part
 
