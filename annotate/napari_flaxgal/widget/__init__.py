@@ -5,6 +5,7 @@ Every button calls a method of `Workbench` that a key calls too (`keys.ACTIONS`)
 
 from __future__ import annotations
 
+import gc
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +54,7 @@ def open_window(
     """
     columns = read_catalogue_columns(catalogue) if catalogue else None
     opened = Store.open(store)
+    gc.freeze()  # to look through a large store's listing for garbage would stop the window for a second
     session = Session(opened, annotator, order=order or Order(), show=show, catalogue=columns, repeats=repeats)
     viewer = viewer or napari.Viewer(title=f"flaxgal: {opened.path}")
     dock = AnnotationDock(viewer, session=session, model=Path(model) if model else None)
