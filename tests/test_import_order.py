@@ -12,7 +12,10 @@ ROOT = Path(__file__).parents[1]
 
 # A room (or several that may import each other) and what else of flaxgal it may import: only what stands above it.
 # Longer names win: datasets.loader is not datasets.
-_SNAPSHOTS = "datasets.splits datasets.placing datasets.policies datasets.examples datasets.builders datasets.rebuild"
+_SNAPSHOTS = (
+    "datasets.splits datasets.placing datasets.policies datasets.examples datasets.cards datasets.snapshot_files "
+    "datasets.builders datasets.morphology datasets.rebuild"
+)
 _BATCHES = "datasets.loader datasets.augment datasets.feed"
 _NETWORKS = "losses metrics checkpoint runlog"
 MAY_IMPORT = {
@@ -57,7 +60,7 @@ ONLY_IN = {
         "napari_flaxgal.propose napari_flaxgal.samples"
     ),
     "grain": "datasets.loader",
-    "tensorflow_datasets array_record": "datasets.builders",
+    "tensorflow_datasets array_record": "datasets.snapshot_files",
     "matplotlib": "figures",
     "napari": "napari_flaxgal",
     "qtpy PySide6 PyQt6 PyQt5 superqt": "napari_flaxgal.widget",

@@ -157,7 +157,7 @@ def test_a_version_is_never_overwritten_and_the_next_is_chosen(tmp_path):
 
 
 def test_more_than_one_file_a_split_is_read_as_one(tmp_path, monkeypatch):
-    monkeypatch.setattr("flaxgal.datasets.builders._EXAMPLES_A_SHARD", 3)
+    monkeypatch.setattr("flaxgal.datasets.snapshot_files.EXAMPLES_A_SHARD", 3)
     snapshot = open_snapshot(build(tmp_path, [an_example(number) for number in range(8)]))
     assert len(list(snapshot.folder.glob("*.array_record-*"))) == 3
     assert [example.object_id for example in read_examples(snapshot, "train", [7, 0, 5])] == ["g7", "g0", "g5"]
@@ -190,3 +190,14 @@ def test_a_size_of_no_pixels_is_refused_and_leaves_nothing(size: int, tmp_path: 
     with pytest.raises(ValueError, match="1 pixel or more"):
         build_snapshot([], tmp_path / "sets", bands=("grey",), classes=("arm",), image_size=size)
     assert not (tmp_path / "sets").exists()
+
+
+def test_a_card_and_a_citation_come_with_the_galaxies(tmp_path):
+    import tensorflow_datasets as tfds
+
+    folder = build(tmp_path, [an_example(0, survey="HSC"), an_example(1, survey="GZ3D", split="test")])
+    text = (folder / "README.md").read_text()
+    assert "2 galaxies: 1 train, 1 test. By survey: " in text
+    assert "| `target` | 8 × 8 × 1 | uint8 | Share of people who marked the pixel as arm; 255 is everybody |" in text
+    assert "Third data release of the Hyper Suprime-Cam" in text
+    assert "Galaxy Zoo: 3D" in tfds.builder_from_directory(folder).info.citation

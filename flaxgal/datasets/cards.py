@@ -1,0 +1,105 @@
+"""What a stranger is told of a data set: its card, and whom to cite for the galaxies in it."""
+
+from collections.abc import Mapping, Sequence
+
+__all__ = ["CITATIONS", "card", "citations"]
+
+CITATIONS: dict[str, str] = {
+    "HSC": (
+        "@article{2022PASJ...74..247A, author={Aihara, H. and AlSayyad, Y. and Ando, M. and others}, year=2022, "
+        "title={Third data release of the Hyper Suprime-Cam Subaru Strategic Program}, "
+        "journal={Publications of the Astronomical Society of Japan}, volume=74, pages={247}}"
+    ),
+    "GZ3D": (
+        "@article{2021MNRAS.507.3923M, author={Masters, K. L. and Krawczyk, C. and Shamsi, S. and others}, year=2021, "
+        "title={Galaxy Zoo: 3D}, journal={Monthly Notices of the Royal Astronomical Society}, volume=507, "
+        "pages={3923}}"
+    ),
+    "SDSS": (
+        "@article{2022ApJS..259...35A, author={{Abdurro'uf} and others}, year=2022, "
+        "title={The Seventeenth Data Release of the Sloan Digital Sky Surveys}, "
+        "journal={The Astrophysical Journal Supplement Series}, volume=259, pages={35}}"
+    ),
+}
+"""BibTeX by the name of a survey, as cutouts carry it."""
+
+TADAKI = (
+    "@article{2020MNRAS.496.4276T, author={Tadaki, K. and Iye, M. and Fukumoto, H. and others}, year=2020, "
+    "title={Spin parity of spiral galaxies II: a catalogue of 80k spiral galaxies using big data from the Subaru "
+    "Hyper Suprime-Cam survey and deep learning}, journal={Monthly Notices of the Royal Astronomical Society}, "
+    "volume=496, pages={4276}}"
+)
+NAIR_ABRAHAM = (
+    "@article{2010ApJS..186..427N, author={Nair, P. B. and Abraham, R. G.}, year=2010, "
+    "title={A Catalog of Detailed Visual Morphological Classifications for 14,034 Galaxies in the Sloan Digital Sky "
+    "Survey}, journal={The Astrophysical Journal Supplement Series}, volume=186, pages={427}}"
+)
+"""For classes, which no survey's name stands for."""
+
+
+def citations(surveys: Mapping[str, int]) -> str:
+    """BibTeX of what to cite for galaxies of these surveys; nothing for those that are not known here."""
+    return "\n".join(CITATIONS[survey] for survey in sorted(surveys) if survey in CITATIONS)
+
+
+def card(
+    *,
+    name: str,
+    version: str,
+    description: str,
+    sizes: Mapping[str, int],
+    surveys: Mapping[str, int],
+    left_out: int,
+    columns: Sequence[tuple[str, str, str, str]],
+    citation: str,
+) -> str:
+    """The README of a data set, in Markdown.
+
+    Parameters
+    ----------
+    sizes
+        Galaxies in each split.
+    surveys
+        Galaxies of each survey.
+    columns
+        Name, shape, type and meaning of each.
+    """
+    total = sum(sizes.values())
+    rows = [f"| `{column}` | {shape} | {kind} | {meaning} |" for column, shape, kind, meaning in columns]
+    skipped = f"\n{left_out} more were left out; `left_out.jsonl` says why.\n" if left_out else ""
+    terms = " The images belong to their surveys, whose terms apply to them." if set(surveys) - {"", "mock"} else ""
+    by_survey = _counted({survey or "unknown": number for survey, number in surveys.items()})
+    cite = f"```bibtex\n{citation}\n```" if citation else "Cite whoever took the images and whoever labelled them."
+    return f"""# {name} {version}
+
+{description}
+
+{total:,} galaxies: {_counted(sizes)}. By survey: {by_survey}.
+{skipped}
+A galaxy's split goes by where it is on the sky, where nobody chose it by hand.
+
+| column | shape | type | meaning |
+|---|---|---|---|
+{chr(10).join(rows)}
+
+Pictures are arrays (y, x, channel); rows keep the order that they have in the survey's own files.
+
+```python
+import tensorflow_datasets as tfds
+
+galaxies = tfds.builder_from_directory("{name}/{version}").as_data_source("train")   # needs no TensorFlow
+```
+
+## Where it comes from
+
+`provenance.json` says what it was made from and with which version of flaxgal, `revisions.jsonl` which galaxies, where
+they are on the sky and whose labels.{terms}
+
+## Cite
+
+{cite}
+"""
+
+
+def _counted(numbers: Mapping[str, int]) -> str:
+    return ", ".join(f"{number:,} {name}" for name, number in sorted(numbers.items(), key=lambda item: -item[1]))

@@ -1,0 +1,37 @@
+from flaxgal.datasets.cards import card, citations
+
+PARTS = {
+    "name": "spiral_arms",
+    "version": "1.0.0",
+    "description": "Some galaxies.",
+    "sizes": {"train": 8_000, "test": 1_000},
+    "surveys": {"HSC": 5_000, "": 4_000},
+    "left_out": 3,
+    "columns": [("image", "64 × 64 × 1", "uint8", "Picture, 8-bit brightness in bands grey")],
+    "citation": "@article{x}",
+}
+
+
+def test_a_card_says_what_how_many_from_where_and_how_to_open_it():
+    text = card(**PARTS)
+    assert text.startswith("# spiral_arms 1.0.0\n\nSome galaxies.\n")
+    assert "9,000 galaxies: 8,000 train, 1,000 test. By survey: 5,000 HSC, 4,000 unknown." in text
+    assert "3 more were left out" in text
+    assert "| `image` | 64 × 64 × 1 | uint8 | Picture, 8-bit brightness in bands grey |" in text
+    assert 'builder_from_directory("spiral_arms/1.0.0")' in text
+    assert "belong to their surveys" in text
+    assert "```bibtex\n@article{x}\n```" in text
+
+
+def test_mocks_belong_to_no_survey_and_nothing_left_out_is_not_mentioned():
+    text = card(**(PARTS | {"surveys": {"mock": 9_000}, "left_out": 0, "citation": ""}))
+    assert "belong to their surveys" not in text
+    assert "left out" not in text
+    assert "Cite whoever took the images" in text
+
+
+def test_every_survey_that_is_known_is_cited_once_and_in_one_order():
+    text = citations({"SDSS": 2, "GZ3D": 4, "mock": 1, "": 3})
+    assert text.count("@article") == 2
+    assert text.index("Galaxy Zoo: 3D") < text.index("Seventeenth Data Release")
+    assert citations({"mock": 1}) == ""
