@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -25,6 +25,10 @@ def build(
     image_size: int | None = None,
     version: str | None = None,
     like: Path | None = None,
+    agree_with: tuple[Path, ...] = (),
+    surveys: tuple[str, ...] = (),
+    look: Literal["", "HSC", "SDSS", "GZ3D"] = "",
+    morphology: Annotated[Path | None, arg(metavar="TABLE")] = None,
 ) -> int:
     """Freeze the labels of a store into a versioned dataset snapshot (TFDS, array_record).
 
@@ -39,55 +43,79 @@ def build(
         image_size: Pixels on a side that every galaxy is fitted to; 64 when not given.
         version: Such as 1.0.0; the next free one when not given.
         like: A snapshot to build again, bit for bit, from the revisions that it names, whatever was added since.
+        agree_with: Snapshots of other stores: a galaxy that is in one of them goes into the split that it has there.
+        surveys: Galaxies of these surveys only, such as HSC GZ3D; all when not given.
+        look: Make galaxies of other surveys look as this one would have seen them.
+        morphology: Galaxies and their classes in place of masks: a table of ids and T-types or E, S0, Sp. The snapshot
+            goes into OUT/galaxy_morphology/VERSION.
     """
     from flaxgal.datasets.rebuild import rebuild_snapshot
     from flaxgal.labels.store import Store
 
     opened = Store.open(store)
+    masks = {"--classes": classes, "--labels": labels if labels != "latest" else "", "--surveys": surveys}
+    masks |= {"--look": look}
+    if morphology is not None:
+        _decided_by(f"--morphology {morphology}", masks | {"--like": like})
+        kind = {"bands": bands or ("grey",), "image_size": image_size or 64}
+        return _build_morphology(opened, morphology, out, version, agree_with, kind)
     if like is None:
-        return _build(opened, out, labels, bands or ("grey",), classes or ("arm",), image_size or 64, version)
-    given = {"--bands": bands, "--classes": classes, "--image-size": image_size}
-    decided = [name for name, value in given.items() if value] + ["--labels"] * (labels != "latest")
-    if decided:
-        raise ValueError(f"--like {like} decides {', '.join(decided)} already; leave out what it decides")
+        kind = {"bands": bands or ("grey",), "classes": classes or ("arm",), "image_size": image_size or 64}
+        choices = {"labels": labels, "agree_with": agree_with, "surveys": surveys, "look": look}
+        return _build(opened, out, version, kind, choices)
+    _decided_by(f"--like {like}", masks | {"--bands": bands, "--image-size": image_size, "--agree-with": agree_with})
     print(rebuild_snapshot(opened, like, out, version=version, track=track))
     return 0
 
 
-def _build(
-    store: Any,
-    out: Path,
-    labels: str,
-    bands: tuple[str, ...],
-    classes: tuple[str, ...],
-    image_size: int,
-    version: str | None,
-) -> int:
+def _decided_by(option: str, others: dict[str, Any]) -> None:
+    """Refuse options that another one leaves no room for."""
+    given = [name for name, value in others.items() if value]
+    if given:
+        raise ValueError(f"{option} decides {', '.join(sorted(given))} already; leave out what it decides")
+
+
+def _build(store: Any, out: Path, version: str | None, kind: dict[str, Any], choices: dict[str, Any]) -> int:
     from flaxgal.datasets.builders import build_snapshot
     from flaxgal.datasets.examples import examples_from_store, store_provenance
     from flaxgal.datasets.policies import check_policy
+
+    check_policy(store, choices["labels"])
+    provenance = store_provenance(store, choices["labels"], choices["look"])
+    examples = examples_from_store(store, **kind, **choices)
+    return _written(
+        store, examples, lambda taken: build_snapshot(taken, out, version=version, provenance=provenance, **kind)
+    )
+
+
+def _build_morphology(
+    store: Any, table: Path, out: Path, version: str | None, agree_with: tuple[Path, ...], kind: dict[str, Any]
+) -> int:
+    from flaxgal.datasets.morphology import build_morphology_snapshot, morphologies_from_store
+
+    provenance = {"store_id": store.store_id, "table": table.name}
+    examples = morphologies_from_store(store, table, agree_with=agree_with, **kind)
+    return _written(
+        store,
+        examples,
+        lambda taken: build_morphology_snapshot(taken, out, version=version, provenance=provenance, **kind),
+    )
+
+
+def _written(store: Any, examples: Iterator[Any], write: Callable[[Iterator[Any]], Path]) -> int:
+    """Build a snapshot with progress, and say what was left out of it."""
     from flaxgal.survey.cutout import Unreadable
 
-    check_policy(store, labels)
     left_out = list(store.status().damaged)
 
-    def examples() -> Iterator[Any]:
-        found = examples_from_store(store, bands=bands, classes=classes, image_size=image_size, labels=labels)
-        for item in track(found, "galaxies", len(store.galaxies())):
+    def taken() -> Iterator[Any]:
+        for item in track(examples, "galaxies", len(store.galaxies())):
             if isinstance(item, Unreadable):
                 left_out.append(item.reason)
             yield item
 
     try:
-        snapshot = build_snapshot(
-            examples(),
-            out,
-            bands=bands,
-            classes=classes,
-            image_size=image_size,
-            version=version,
-            provenance=store_provenance(store, labels),
-        )
+        snapshot = write(taken())
     except ValueError as error:
         if not left_out:
             raise

@@ -109,3 +109,26 @@ def test_rank_writes_a_ranking_into_the_store(store: Store, tmp_path: Path, caps
     assert set(ranking.rows) == {"g3", "g4", "g5"}
     assert run(["rank", str(store.path), "--model", str(tmp_path / "none")]) == 2
     assert "not a run folder" in capsys.readouterr().err
+
+
+def test_build_makes_classes_a_data_set_of_their_own(
+    store: Store, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Table({"object_id": ["g0", "g5"], "morphology": ["E", "Sp"]}).write(tmp_path / "classes.ecsv")
+    build = ["build", str(store.path), "--out", str(tmp_path / "sets"), "--morphology", str(tmp_path / "classes.ecsv")]
+    assert run([*build, "--image-size", str(SIZE)]) == 0
+    folder = Path(capsys.readouterr().out.strip())
+    assert folder == tmp_path / "sets" / "galaxy_morphology" / "1.0.0"
+    assert (sum(said(folder)["galaxies"].values()), said(folder)["table"]) == (2, "classes.ecsv")
+    assert run([*build, "--classes", "arm"]) == 2
+    assert "decides --classes already" in capsys.readouterr().err
+
+
+def test_build_agrees_with_another_stores_snapshot(
+    store: Store, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    build = ["build", str(store.path), "--image-size", str(SIZE), "--out"]
+    assert run([*build, str(tmp_path / "one")]) == 0
+    other = capsys.readouterr().out.strip()
+    assert run([*build, str(tmp_path / "two"), "--agree-with", other, "--look", "HSC", "--surveys", ""]) == 1
+    assert "its pixel scale is unknown" in capsys.readouterr().err

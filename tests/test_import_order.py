@@ -13,8 +13,8 @@ ROOT = Path(__file__).parents[1]
 # A room (or several that may import each other) and what else of flaxgal it may import: only what stands above it.
 # Longer names win: datasets.loader is not datasets.
 _SNAPSHOTS = (
-    "datasets.splits datasets.placing datasets.policies datasets.examples datasets.cards datasets.snapshot_files "
-    "datasets.builders datasets.morphology datasets.rebuild"
+    "datasets.splits datasets.placing datasets.policies datasets.looking datasets.examples datasets.cards "
+    "datasets.snapshot_files datasets.builders datasets.morphology datasets.rebuild"
 )
 _BATCHES = "datasets.loader datasets.augment datasets.feed"
 _NETWORKS = "losses metrics checkpoint runlog"

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, UInt8
 
+from flaxgal.datasets.looking import in_look, look_named
 from flaxgal.datasets.placing import place_galaxies
 from flaxgal.datasets.policies import check_policy, chosen_revisions, target_of
 from flaxgal.datasets.splits import Split, split_of
@@ -106,6 +107,8 @@ def examples_from_store(
     splits: Mapping[str, Split] | None = None,
     labels: str = "latest",
     agree_with: Sequence[Path | str] = (),
+    surveys: Sequence[str] = (),
+    look: str = "",
 ) -> Iterator[Example | Unreadable]:
     """Every galaxy that the policy `labels` finds labelled, in the order of the ids, one at a time.
 
@@ -121,6 +124,10 @@ def examples_from_store(
         Whose marks count: see `flaxgal.datasets.policies`.
     agree_with
         Snapshots of other stores, whose galaxies keep the split they have there.
+    surveys
+        Galaxies of these surveys only; empty: of all.
+    look
+        Make the others look as this survey (HSC, SDSS, GZ3D) would have seen them; empty: as they come.
 
     Yields
     ------
@@ -130,17 +137,19 @@ def examples_from_store(
     Raises
     ------
     ValueError
-        If there is no such policy, or no such annotator.
+        If there is no such policy, no such annotator, or no such look.
     NotSavedError
         If galaxies are new and their splits cannot be written down in the store.
     """
     check_policy(store, labels)
-    placed = place_galaxies(store, by_hand=splits, agree_with=agree_with)
-    for object_id in store.galaxies():
+    if look:
+        look_named(look)
+    for object_id, split in place_galaxies(store, by_hand=splits, agree_with=agree_with).items():
+        if surveys and store.galaxy(object_id).survey not in surveys:
+            continue
         try:
             chosen = chosen_revisions(store, object_id, labels)
             if chosen:
-                split = placed.get(object_id)
                 if split is None:
                     raise ValueError(
                         f"{object_id}: within 2 arcsec of galaxies that stand in different splits; it can go into none "
@@ -155,6 +164,7 @@ def examples_from_store(
                     classes=classes,
                     image_size=image_size,
                     split=split,
+                    look=look,
                 )
         except ValueError as error:
             yield Unreadable(object_id, str(error))
@@ -170,6 +180,7 @@ def example_of(
     classes: Sequence[str],
     image_size: int,
     split: str | None = None,
+    look: str = "",
 ) -> Example:
     """A galaxy with the target that a policy makes of the revisions of these ids.
 
@@ -184,10 +195,13 @@ def example_of(
     for plane in NO_LIGHT_PLANES:
         if plane in cutout.mask_planes:
             has_light &= ~cutout.mask_planes[plane].any(axis=0)
+    share, weight = target.share, target.weight * has_light
+    if look:
+        cutout, share, weight = in_look(cutout, share, weight, look_named(look))
     return example_from_arrays(
         to_picture(cutout, bands),
-        np.moveaxis(target.share, 0, -1),
-        target.weight * has_light,
+        np.moveaxis(share, 0, -1),
+        weight,
         object_id=cutout.object_id,
         image_size=image_size,
         survey=cutout.survey,
@@ -198,7 +212,7 @@ def example_of(
     )
 
 
-def store_provenance(store: Store, labels: str = "latest") -> dict[str, Any]:
+def store_provenance(store: Store, labels: str = "latest", look: str = "") -> dict[str, Any]:
     """What a snapshot built from a store by a policy records of it, besides the ids of all revisions."""
     status = store.status()
     return {
@@ -206,7 +220,7 @@ def store_provenance(store: Store, labels: str = "latest") -> dict[str, Any]:
         "labels": labels,
         "labelled": status.labelled,
         "unlabelled": status.unlabelled,
-    }
+    } | ({"look": look} if look else {})
 
 
 def _eight_bits(share: np.ndarray) -> np.ndarray:

@@ -35,6 +35,8 @@ class Recipe:
     snapshot: Snapshot
     labels: str
     """The policy by which several revisions became one target."""
+    look: str
+    """The survey that the galaxies were made to look like; empty: none."""
     galaxies: tuple[Ingredient, ...]
     left_out: tuple[Unreadable, ...]
     provenance: dict[str, Any]
@@ -69,6 +71,7 @@ def read_recipe(folder: Path | str) -> Recipe:
     return Recipe(
         snapshot=snapshot,
         labels=provenance.get("labels", "latest"),
+        look=provenance.get("look", ""),
         galaxies=galaxies,
         left_out=tuple(
             Unreadable(line["object_id"], line["reason"]) for line in _lines(snapshot.folder / "left_out.jsonl")
@@ -102,6 +105,7 @@ def examples_like(store: Store, recipe: Recipe) -> Iterator[Example | Unreadable
             one.object_id,
             one.revisions,
             labels=recipe.labels,
+            look=recipe.look,
             bands=snapshot.bands,
             classes=snapshot.classes,
             image_size=snapshot.image_size,
