@@ -17,6 +17,7 @@ import tyro
 from tyro.conf import Positional, arg
 
 from flaxgal.cli_annotate import annotate, retrain
+from flaxgal.cli_fetch import fetch_commands
 from flaxgal.cli_labels import build, rank
 from flaxgal.cli_store import store_commands
 from flaxgal.cli_words import Flat, Inputs, RunFolder, already, closing, say
@@ -254,6 +255,7 @@ def _application(default: TrainConfig) -> Any:
     app = tyro.extras.SubcommandApp()
     app.command(demo)
     app.command(mock)
+    app.command(fetch_commands(), name="fetch")
     app.command(store_commands(), name="store")
     for command in (build, train, evaluate, predict, measure, rank, annotate, retrain):
         app.command(command)

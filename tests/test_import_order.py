@@ -39,9 +39,9 @@ MAY_IMPORT = {
     "figures": "config survey measure",
     "rank": "config survey labels measure checkpoint predict",
     "retrain": (f"config progress survey labels models train evaluate {_SNAPSHOTS} {_NETWORKS}"),
-    "cli cli_annotate cli_labels cli_store cli_words demo __main__": (
+    "cli cli_annotate cli_fetch cli_labels cli_store cli_words demo __main__": (
         "config progress compiled survey labels mock datasets.mocks models inputs train evaluate predict rank retrain "
-        f"measure figures {_SNAPSHOTS} {_NETWORKS} {_BATCHES}"
+        f"fetch fetch_gz3d fetch_sdss fetch_folder measure figures {_SNAPSHOTS} {_NETWORKS} {_BATCHES}"
     ),
     "napari_flaxgal": "config survey labels measure",
     "napari_flaxgal.samples": "config survey labels measure napari_flaxgal mock",
