@@ -52,6 +52,8 @@ def card(
     left_out: int,
     columns: Sequence[tuple[str, str, str, str]],
     citation: str,
+    look: str = "",
+    twins_together: bool = False,
 ) -> str:
     """The README of a data set, in Markdown.
 
@@ -63,11 +65,17 @@ def card(
         Galaxies of each survey.
     columns
         Name, shape, type and meaning of each.
+    look
+        Survey that the others were made to look like, if any.
+    twins_together
+        Whether what lies within 2 arcsec was put into one split.
     """
     total = sum(sizes.values())
     rows = [f"| `{column}` | {shape} | {kind} | {meaning} |" for column, shape, kind, meaning in columns]
     skipped = f"\n{left_out} more were left out; `left_out.jsonl` says why.\n" if left_out else ""
     terms = " The images belong to their surveys, whose terms apply to them." if set(surveys) - {"", "mock"} else ""
+    seen = f"\nGalaxies of other surveys were made to look as {look} would have seen them.\n" if look else ""
+    twins = " Positions within 2″ are one galaxy, and stand in one split." if twins_together else ""
     by_survey = _counted({survey or "unknown": number for survey, number in surveys.items()})
     cite = f"```bibtex\n{citation}\n```" if citation else "Cite whoever took the images and whoever labelled them."
     return f"""# {name} {version}
@@ -75,8 +83,8 @@ def card(
 {description}
 
 {total:,} galaxies: {_counted(sizes)}. By survey: {by_survey}.
-{skipped}
-A galaxy's split goes by where it is on the sky, where nobody chose it by hand.
+{seen}{skipped}
+A galaxy's split goes by where it is on the sky, where nobody chose it by hand.{twins}
 
 | column | shape | type | meaning |
 |---|---|---|---|

@@ -139,6 +139,8 @@ class SnapshotWriter:
                 left_out=self.left_out,
                 columns=[(name, *_in_words(feature)) for name, feature in features.items()],
                 citation=citation,
+                look=provenance.get("look", ""),
+                twins_together="store_id" in provenance,
             )
         )
 
@@ -329,7 +331,8 @@ def numbers_in(columns: Any, name: str, dtype: Any = np.uint8) -> np.ndarray:
 def _in_words(feature: Any) -> tuple[str, str, str]:
     """Shape, type and meaning of a column."""
     shape = " × ".join(map(str, feature.shape)) or "one value"
-    return shape, np.dtype(feature.np_dtype).name if feature.np_dtype is not np.object_ else "text", feature.doc.desc
+    kind = np.dtype(feature.np_dtype)
+    return shape, "text" if kind == np.object_ else kind.name, feature.doc.desc
 
 
 def _or_none(degrees: float) -> float | None:

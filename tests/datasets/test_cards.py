@@ -23,6 +23,14 @@ def test_a_card_says_what_how_many_from_where_and_how_to_open_it():
     assert "```bibtex\n@article{x}\n```" in text
 
 
+def test_a_card_says_whose_look_galaxies_are_in_and_what_is_one_galaxy():
+    text = card(**PARTS, look="HSC", twins_together=True)
+    assert "made to look as HSC would have seen them.\n" in text
+    assert "Positions within 2″ are one galaxy, and stand in one split." in text
+    assert "look as" not in card(**PARTS)
+    assert "2″" not in card(**PARTS)
+
+
 def test_mocks_belong_to_no_survey_and_nothing_left_out_is_not_mentioned():
     text = card(**(PARTS | {"surveys": {"mock": 9_000}, "left_out": 0, "citation": ""}))
     assert "belong to their surveys" not in text

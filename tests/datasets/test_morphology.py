@@ -89,7 +89,9 @@ def test_the_card_explains_the_classes_to_a_stranger(store, table, tmp_path):
     text = (build(store, table, tmp_path) / "README.md").read_text()
     assert "| `label` | one value | int64 | 0 E, 1 S0 (T-type -3 to 0), 2 Sp (1 to 9)" in text
     assert "| `image` | 16 × 16 × 5 | uint8 |" in text
+    assert "| `object_id` | one value | text | Name of the galaxy in its survey |" in text
     assert "3 galaxies" in text
+    assert "\n\n\n" not in text
 
 
 def test_classes_without_t_types_will_do(store, tmp_path):
