@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from flaxgal.labels.files import is_store
 from flaxgal.labels.revisions import ORIGINS, Revision, revision_to_fits
 from flaxgal.survey.atomic import write_durably
 from flaxgal.survey.cutout import Cutout
@@ -33,8 +34,9 @@ def write_labels(path: str, data: Any, options: dict[str, Any]) -> list[str]:
     Raises
     ------
     ValueError
-        If the ending is none of these, or the labels are none that it can hold.
+        If the ending is none of these, the labels are none that it can hold, or the file would lie in a label store.
     """
+    _must_lie_outside_stores(path)
     name = path.lower()
     cutout = options.get("metadata", {}).get("cutout")
     if name.endswith(".png"):
@@ -48,6 +50,15 @@ def write_labels(path: str, data: Any, options: dict[str, Any]) -> list[str]:
         raise ValueError(f"{path}: masks are saved as .fits.gz, .fits or .png; choose one of these endings")
     write_durably(Path(path), content)
     return [path]
+
+
+def _must_lie_outside_stores(path: str) -> None:
+    store = next((folder for folder in Path(path).resolve().parents if is_store(folder)), None)
+    if store is not None:
+        raise ValueError(
+            f"{path}: lies in the label store {store}, whose files never change: commit in flaxgal's dock, or save it "
+            f"elsewhere"
+        )
 
 
 def _revision(path: str, data: Any, options: dict[str, Any], cutout: Cutout) -> bytes:

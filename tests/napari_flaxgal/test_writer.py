@@ -9,8 +9,10 @@ from astropy.io import fits
 from marked import SHAPE, galaxy, revision, sky_wcs
 from npe2 import PluginManager, PluginManifest, io_utils
 from PIL import Image
+from stores import files_of
 
 from flaxgal.labels.revisions import revision_from_fits
+from flaxgal.labels.store import Store
 from flaxgal.survey.cutout import read_cutout, write_cutout
 from napari_flaxgal.layers import mask_layer, revision_layers
 from napari_flaxgal.reader import get_reader
@@ -79,7 +81,6 @@ def test_a_png_has_the_top_of_the_picture_first(tmp_path, first_row):
 def test_a_saved_mask_comes_into_a_store_on_the_right_rows(tmp_path, ending):
     """The way round by `flaxgal store import`: an image and a mask file of the same name."""
     from flaxgal.labels.pairs import import_pairs
-    from flaxgal.labels.store import Store
 
     for folder in ("images", "masks"):
         (tmp_path / folder).mkdir()
@@ -108,6 +109,26 @@ def test_what_cannot_be_saved_is_refused_and_leaves_no_file(tmp_path, name, labe
     with pytest.raises(ValueError, match=sentence):
         write_labels(str(tmp_path / name), labels, options)
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("through", ["itself", "a link"])
+@pytest.mark.parametrize("ending", [".fits.gz", ".fits", ".png"])
+def test_nothing_is_saved_inside_a_store_whose_files_never_change(tmp_path, ending, through):
+    """File > Save onto a revision that was opened from a store replaced it: its name no longer fitted its content."""
+    store = Store.create(tmp_path / "labels")
+    store.add(galaxy())
+    kept = store.commit(revision(cutout_sha256=galaxy().sha256))
+    (path,) = (store.path / "revisions").rglob("*.fits.gz")
+    onto = path if ending == ".fits.gz" else path.with_name(f"mask{ending}")
+    if through == "a link":
+        onto = tmp_path / f"link{ending}"
+        onto.symlink_to(path)
+    before = files_of(store)
+    data, options, _ = mask_layer(np.zeros(SHAPE, np.uint8), cutout=galaxy())
+    with pytest.raises(ValueError, match=r"in the label store .*labels, whose files never change: .* save it elsewhere"):
+        write_labels(str(onto), data, options)
+    assert files_of(store) == before
+    np.testing.assert_array_equal(store.revision(kept.revision_id).mask, revision().mask)
 
 
 def test_napari_finds_the_writer_for_each_ending(tmp_path, monkeypatch):
