@@ -1,8 +1,8 @@
 """A mask while somebody draws it: what is marked, which of it by hand, and every step back and forth. No files here.
 
-A pixel is *by hand* once a person decided it: a stroke changed it, or the mask that the drawing started from had it
-marked. A model's proposal fills the other pixels only, and so does its successor at another threshold. Taking a stroke
-back gives its pixels back to the proposal.
+A pixel is *by hand* once a person decided it: a stroke changed it, or somebody decided it in the revision that the
+drawing started from (`decided_by_hand`). A model's proposal fills the other pixels only, and so does its successor at
+another threshold. Taking a stroke back gives its pixels back to the proposal.
 """
 
 from __future__ import annotations
@@ -132,13 +132,14 @@ class Drawing:
         """How a revision of it was made, as `revisions.ORIGINS` has it.
 
         `drawn` began with an empty picture. What began with a proposal or with a revision is `accepted` while the
-        mask is that very starting point, else `corrected`.
+        mask is that very starting point, else `corrected`; a proposal around what somebody had decided is neither
+        one's own, and `corrected`.
         """
         if self.proposal is None and not self.parent:
             return "drawn"
-        begun = self.start_mask
-        if self.proposal is not None:
-            begun = np.where(self.start_hand, self.start_mask, self.proposal.class_map)
+        if self.proposal is not None and self.start_hand.any():
+            return "corrected"
+        begun = self.start_mask if self.proposal is None else self.proposal.class_map
         return "accepted" if np.array_equal(self.mask, begun) else "corrected"
 
     @property
@@ -166,9 +167,11 @@ class Drawing:
     def propose(self, class_map: np.ndarray, run: str, threshold: float) -> bool:
         """Fill every pixel that nobody decided by hand with a model's mask, in place of an earlier proposal.
 
-        Of the model's classes only those asked for are taken.
+        Of the model's classes only those asked for are taken. Where every pixel is decided, nothing is proposed.
         """
         class_map = self._checked(class_map)
+        if self.by_hand.all():
+            return False
         asked = [0, *(CLASS_CODES[name] for name in self.classes)]
         class_map = np.where(np.isin(class_map, asked), class_map, 0).astype(np.uint8)
         proposal = Proposal(run, float(threshold), class_map, ~self.by_hand)
@@ -274,9 +277,14 @@ def mask_of(revision: Revision) -> UInt8[np.ndarray, "y x"]:
 
 
 def decided_by_hand(revision: Revision) -> Bool[np.ndarray, "y x"]:
-    """The pixels of a revision that a proposal must not change: its marks, unless they are a model's own."""
-    model_only = revision.origin == "accepted" and bool(revision.model_run)
-    return np.zeros(revision.image_shape, bool) if model_only else mask_of(revision) != 0
+    """The pixels of a revision that a proposal must not change.
+
+    Who committed a picture decided all of it, background too; of a model's own mask nobody decided a pixel, and of an
+    imported one only the marks are known to be anybody's.
+    """
+    if revision.origin == "imported":
+        return mask_of(revision) != 0
+    return np.full(revision.image_shape, not revision.is_models_own)
 
 
 def _by(shape: Iterable[int]) -> str:

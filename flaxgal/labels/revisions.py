@@ -121,6 +121,11 @@ class Provenance:
             )
         _check_work(self.object_id, self.active_seconds, self.tool_counts, self.model_threshold)
 
+    @property
+    def is_models_own(self) -> bool:
+        """Whether it is a model's guess, accepted as it was."""
+        return self.origin == "accepted" and bool(self.model_run)
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Revision(Provenance):

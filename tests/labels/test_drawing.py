@@ -11,8 +11,8 @@ SHAPE = (8, 10)
 
 def a_drawing(start=None, **about):
     start = np.zeros(SHAPE, np.uint8) if start is None else start
-    given = {"object_id": "g1", "annotator": "anna", "cutout_sha256": "c0ffee"}
-    return Drawing(start_mask=start, start_hand=start > 0, **(given | about))
+    given = {"object_id": "g1", "annotator": "anna", "cutout_sha256": "c0ffee", "start_hand": start > 0}
+    return Drawing(start_mask=start, **(given | about))
 
 
 def painted(drawing, rows, value=1):
@@ -139,7 +139,7 @@ def test_only_classes_asked_for_are_taken_from_a_proposal():
         ("", ["propose", "discard_proposal", "stroke"], "drawn"),
         ("f00", [], "accepted"),
         ("f00", ["stroke"], "corrected"),
-        ("f00", ["propose"], "accepted"),
+        ("f00", ["propose"], "corrected"),  # partly another's marks: no model's own
         ("f00", ["propose", "stroke"], "corrected"),
     ],
 )
@@ -186,10 +186,31 @@ def test_a_vote_is_gone_on_with_where_half_of_the_people_marked():
     assert mask[:5, 0].tolist() == [1, 2, 0, 255, 0]
 
 
-def test_marks_of_people_are_by_hand_and_a_models_own_are_not():
+@pytest.mark.parametrize(
+    ("origin", "model_run", "decided"),
+    [
+        ("drawn", "", "every pixel"),
+        ("corrected", "", "every pixel"),
+        ("corrected", "runs/one", "every pixel"),
+        ("accepted", "", "every pixel"),
+        ("accepted", "runs/one", "none"),
+        ("imported", "", "the marked"),
+    ],
+)
+def test_who_committed_a_picture_decided_all_of_it_its_background_too(origin, model_run, decided):
+    """What was erased and committed came back with the next guess while only marks counted as decided."""
     marks = full(0)
     marks[2], marks[3] = 1, 255
-    person = a_revision(mask=marks)
-    model = a_revision(mask=marks, origin="accepted", model_run="runs/one")
-    np.testing.assert_array_equal(decided_by_hand(person), marks > 0)
-    assert not decided_by_hand(model).any()
+    by_hand = decided_by_hand(a_revision(mask=marks, origin=origin, model_run=model_run))
+    np.testing.assert_array_equal(by_hand, {"every pixel": full(1), "none": full(0), "the marked": marks}[decided] > 0)
+
+
+def test_a_guess_that_finds_every_pixel_decided_is_none():
+    """A drawing committed after it would count as the model's own, and the next guess would replace it."""
+    start = full(0)
+    start[7] = 1
+    drawing = a_drawing(start, start_hand=full(1) > 0, parent="f00")
+    assert not drawing.propose(full(2), "runs/one", 0.5)
+    assert drawing.proposal is None
+    assert not drawing.is_changed
+    np.testing.assert_array_equal(drawing.mask, start)

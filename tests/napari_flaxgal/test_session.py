@@ -721,7 +721,7 @@ def test_200_kills_at_random_moments_cost_at_most_one_stroke_each_and_no_revisio
 
 
 def test_a_proposal_fills_what_nobody_decided_and_hand_edits_stay(store, sessions):
-    store.commit(a_revision(store, "g1", value=255))
+    store.commit(a_revision(store, "g1", value=255, origin="imported"))
     session = sessions(store, show="all")
     session.start()
     draw(session, [9])
@@ -759,6 +759,19 @@ def test_a_proposal_taken_as_it_is_is_accepted_and_a_discarded_one_leaves_no_tra
     revision = session.commit()
     assert (revision.origin, revision.model_run, revision.model_threshold) == ("drawn", "", None)
     assert revision.tool_counts["propose"] == 1
+
+
+def test_what_was_erased_and_committed_stays_erased_when_a_model_guesses_again(store, sessions):
+    session = sessions(store, show="all")
+    session.start()
+    session.propose(full(1), "runs/one", 0.4)
+    draw(session, [3], 0, "eraser")
+    committed = session.commit()
+    for _ in ("at once", "on another day"):
+        np.testing.assert_array_equal(session.propose(full(1), "runs/one", 0.4), committed.mask)
+        session.close()
+        session = sessions(store, show="all")
+        session.start()
 
 
 def test_a_models_own_marks_may_be_replaced_by_a_better_models(store, sessions):
