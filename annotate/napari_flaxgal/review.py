@@ -13,11 +13,13 @@ from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import Any
 
+import numpy as np
 from napari.layers import Image, Labels
 
 from flaxgal.labels.drawing import mask_of
 from flaxgal.labels.notes import Note
-from flaxgal.labels.revisions import Revision, utc_now
+from flaxgal.labels.records import StoredRevision
+from flaxgal.labels.revisions import Provenance, Revision, utc_now
 from flaxgal.labels.store import Store
 from napari_flaxgal.colours import class_colormap
 from napari_flaxgal.session import Session
@@ -170,7 +172,7 @@ def pairs_of_galaxy(store: Store, object_id: str) -> list[Pair]:
 
 
 def pairs_to_judge(store: Store, annotator: str, *, seed: int = 0) -> list[Pair]:
-    """All pairs of different masks of one galaxy that an annotator has not judged blindly yet.
+    """All pairs of masks of one galaxy that differ and that an annotator has not judged blindly yet.
 
     Of each annotator the newest revision counts. Order and sides are random but settled by the seed, the annotator and
     the revisions, so that asking again on the next day goes on in the same order.
@@ -185,20 +187,30 @@ def pairs_to_judge(store: Store, annotator: str, *, seed: int = 0) -> list[Pair]
         newest = {line.provenance.annotator: line for line in store.history(object_id)}
         for one, other in combinations(newest.values(), 2):
             sides = [one.revision_id, other.revision_id]
-            if frozenset(sides) in judged or one.marked_pixels == other.marked_pixels == 0:
+            if frozenset(sides) in judged or _same_mask(store, one, other):
                 continue
             _dice(seed, annotator, *sorted(sides)).shuffle(sides)
             pairs.append(Pair(object_id, *sides))
     return sorted(pairs, key=lambda pair: _dice(seed, annotator, pair.object_id, pair.left, pair.right).random())
 
 
+def _same_mask(store: Store, one: StoredRevision, other: StoredRevision) -> bool:
+    """Whether two masks leave nothing to choose; the files are opened only where as many pixels are marked."""
+    if one.marked_pixels != other.marked_pixels:
+        return False
+    if one.marked_pixels == 0:  # "no arms", twice: what somebody left undecided there is no mask to judge
+        return True
+    first, second = (mask_of(store.revision(line.revision_id)) for line in (one, other))
+    return np.array_equal(first, second)
+
+
 def preferences(store: Store) -> dict[str, tuple[int, int, int]]:
     """(better, worse, equal) in blinded comparisons of each annotator, and of each model whose guess was taken."""
-    makers = {line.revision_id: _maker(line.provenance) for line in store.history()}
+    notes = [note for note in store.notes(kind="compared") if note.details.get("blind")]
+    compared = {note.object_id for note in notes if note.object_id in store}  # not all 76,635: this is asked often
+    makers = {line.revision_id: _maker(line.provenance) for name in compared for line in store.history(name)}
     better, worse, equal = Counter[str](), Counter[str](), Counter[str]()
-    for note in store.notes(kind="compared"):
-        if not note.details.get("blind"):
-            continue
+    for note in notes:
         shown = [makers.get(revision_id, "unknown") for revision_id in note.details["shown"]]
         if note.details["better"]:
             better[makers.get(note.details["better"], "unknown")] += 1
@@ -208,20 +220,20 @@ def preferences(store: Store) -> dict[str, tuple[int, int, int]]:
     return {name: (better[name], worse[name], equal[name]) for name in sorted({*better, *worse, *equal})}
 
 
-def _maker(provenance: Any) -> str:
+def _maker(provenance: Provenance) -> str:
     """Who a mask is by: a person, or the model when its guess was accepted unchanged."""
-    if provenance.origin == "accepted" and provenance.model_run:
-        return f"model {provenance.model_run}"
-    return provenance.annotator
+    return f"model {provenance.model_run}" if provenance.is_models_own else provenance.annotator
 
 
 def _accepted(revision: Revision, annotator: str) -> Revision:
-    """Somebody's revision, as another accepts it."""
+    """Somebody's revision, as another accepts it: a model's own stays one, what people had a hand in is theirs."""
     return replace(
         revision,
         annotator=annotator,
         origin="accepted",
         parent=revision.revision_id,
+        model_run=revision.model_run if revision.is_models_own else "",
+        model_threshold=revision.model_threshold if revision.is_models_own else None,
         created_utc=utc_now(),
         revision_id="",
         active_seconds=0.0,
