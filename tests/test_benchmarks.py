@@ -84,3 +84,22 @@ def test_a_missing_framework_is_named_and_the_others_go_on(tmp_path):
     assert [row["task"] for row in result["rows"]] == ["train", "train+augment", "predict"]
     assert all(row["framework"] == "jax" and row["median_ms"] > 0 for row in result["rows"])
     assert str(Path.home()) not in out.read_text()
+
+
+@pytest.mark.long
+def test_building_ten_times_the_galaxies_takes_hardly_more_memory(tmp_path):
+    out = tmp_path / "result.json"
+    command = [
+        sys.executable,
+        str(BENCHMARKS / "feeding.py"),
+        "--build",
+        "1000",
+        "10000",
+        "--networks",
+        "--out",
+        str(out),
+    ]
+    subprocess.run(command, capture_output=True, check=True, timeout=500)
+    few, many = json.loads(out.read_text())["builds"]
+    assert (few["galaxies"], many["galaxies"]) == (1_000, 10_000)
+    assert many["peak_mib"] - few["peak_mib"] < 9_000 * 12_288 / 2**20 / 3  # their pixels alone are 105 MiB

@@ -55,6 +55,12 @@ def test_a_galaxy_that_has_a_split_never_moves():
     assert splits([moved], placed) == [other]
 
 
+def test_of_two_records_of_one_galaxy_the_older_counts():
+    """Two people may build from one store at the same moment."""
+    placed = [Placed(object_id="a", split="train"), Placed(object_id="a", split="test")]
+    assert splits([Position(object_id="a")], placed) == ["train"]
+
+
 def test_two_arcsec_is_one_galaxy_and_three_are_two():
     ra, dec, below, above = a_torn_edge()
     assert splits([at("a", ra, dec, -0.9), at("b", ra, dec, 1.0)]) == [below, below]
