@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -13,7 +12,7 @@ import tyro
 from tyro.conf import Positional, arg
 
 from flaxgal.compiled import keep_compiled
-from flaxgal.labels.annotating import AnnotateConfig
+from flaxgal.labels.annotating import AnnotateConfig, login_name
 from flaxgal.labels.scores import last_run
 from flaxgal.labels.store import is_store
 
@@ -67,6 +66,8 @@ def open_store(store: Path, config: AnnotateConfig = OPENED) -> Any:
     if model is not None and not (model / "config.json").is_file():
         raise ValueError(f"{model}: not a run folder (no config.json in it); give a folder that `flaxgal train` made")
     annotator = config.annotator.strip() or login_name()
+    if not annotator:
+        raise ValueError("this computer does not say who is logged in; say who draws: --annotator NAME")
     check_screen()
     keep_compiled()
     try:
@@ -84,21 +85,8 @@ def open_store(store: Path, config: AnnotateConfig = OPENED) -> Any:
         show=config.show,
         catalogue=config.catalogue,
         repeats=config.repeats,
+        classes=config.classes,
     )
-
-
-def login_name() -> str:
-    """Who is logged in.
-
-    Raises
-    ------
-    ValueError
-        If the system does not know (a container without users, say).
-    """
-    try:
-        return getpass.getuser()
-    except (OSError, KeyError, ImportError):
-        raise ValueError("this computer does not say who is logged in; say who draws: --annotator NAME") from None
 
 
 def check_screen() -> None:

@@ -15,7 +15,7 @@ from flaxgal.labels.revisions import UNCERTAIN
 from flaxgal.survey.cutout import Cutout
 from flaxgal.survey.prediction import CLASS_CODES
 
-__all__ = ["BAD_PLANES", "CLASS_COLOURS", "bad_pixel_colormap", "bad_pixels", "class_colormap"]
+__all__ = ["BAD_PLANES", "CLASS_COLOURS", "bad_pixel_colormap", "bad_pixel_name", "bad_pixels", "class_colormap"]
 
 CLASS_COLOURS = {CLASS_CODES["arm"]: "#00c8a0", CLASS_CODES["bar"]: "#ff9f1c", UNCERTAIN: "#cc79e7"}
 BAD_PLANES = {
@@ -52,6 +52,11 @@ def bad_pixels(cutout: Cutout) -> UInt8[np.ndarray, "y x"]:
             shown[cutout.mask_planes[name].any(axis=0)] = number
     shown[~np.isfinite(cutout.flux).any(axis=0)] = 1
     return shown
+
+
+def bad_pixel_name(number: int) -> str:
+    """The plane that a number of `bad_pixels` stands for."""
+    return list(BAD_PLANES)[number - 1]
 
 
 def _colormap(colours: dict[int, str]) -> DirectLabelColormap:

@@ -21,6 +21,7 @@ class Comparison:
     def __init__(self, bench: Workbench) -> None:
         self.bench = bench
         self.review_of: Review | None = None
+        self._was_visible = True
 
     @property
     def is_on(self) -> bool:
@@ -65,10 +66,13 @@ class Comparison:
 
     @told
     def _begin(self, start: Callable[[Session], Review]) -> None:
-        self.bench.tracer.turn(False)
+        if self.bench.session.blind_repeat:
+            raise ValueError("this galaxy is drawn a second time without a look at the first: commit it, then compare")
         self.review_of = start(self.bench.session)
+        self.bench.tracer.turn(False)
+        self._was_visible = self.bench.drawing.visible
         self.bench.drawing.visible = self.bench.guesses.contours.visible = False
-        self._show()
+        self.show()
 
     @told
     def end(self) -> None:
@@ -77,28 +81,32 @@ class Comparison:
         if review is not None:
             review.take_away(self.bench.viewer)
             self.bench.viewer.canvas.overlays.text.text = self.bench.cursor
-        self.bench.drawing.visible = self.bench.guesses.contours.visible = self.bench.picture.visible = True
+        self.bench.picture.visible = True
+        self.bench.drawing.visible = self.bench.guesses.contours.visible = self._was_visible
         self.bench.viewer.layers.selection.active = self.bench.drawing
         self.bench.fit()
 
     def _page(self, step: int) -> None:
         if self.review_of is not None:
             self.review_of.page(step)
-            self._show()
+            self.show()
 
     @told
     def _pick(self, which: str) -> None:
         review = self.review_of
         if review is None:
             return
+        if not review.is_blind and self.bench.session.is_changed:
+            raise ValueError("your own drawing of this galaxy is not committed: commit it or throw it away, then pick")
         self.bench.saved = review.judge(which)
         if review.is_over:
             self.end()
             self.bench.show_drawing()
         else:
-            self._show()
+            self.show()
 
-    def _show(self) -> None:
+    def show(self) -> None:
+        """The pair, as the bench's looks have it."""
         if self.review_of is not None:
             self.bench.picture.visible = False
             self.review_of.show(self.bench.viewer, self.bench.looks)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from napari.layers import Shapes
-from napari.utils.notifications import show_warning
+from napari.utils.notifications import show_info, show_warning
 
 from flaxgal.survey.prediction import Prediction
 from napari_flaxgal.propose import contours
@@ -29,7 +29,9 @@ class Guesses:
         self.bench, self.proposer = bench, proposer
         self.prediction: Prediction | None = None
         self.threshold = 0.5
+        self._chosen_threshold: float | None = None
         self.is_running = False
+        self._is_wanted = False
         self.at_once = False
         """Whether a guess is made for each galaxy that nobody has drawn on, as soon as it is opened."""
         self.contours = Shapes(None, ndim=2, name="guess", edge_color=OUTLINE, face_color="transparent")
@@ -51,15 +53,23 @@ class Guesses:
             show_warning("No model to guess with: start with --model RUN, or train one from the Progress page")
             return
         if self.is_running:
+            self._is_wanted = True  # for the galaxy before, perhaps: this one's turn comes when that answer is here
             return
         cutout = self.bench.session.cutout
         self.is_running = True
         self.bench.changed.emit()
         self.bench.later(lambda: self.proposer.propose(cutout), self._proposed, self._not_proposed)
 
+    def toggle_at_once(self) -> None:
+        """Guess for each galaxy that nobody has drawn on as soon as it is opened, or only when asked."""
+        self.at_once = not self.at_once
+        self.bench.changed.emit()
+        if self.at_once and self.proposer is not None and not self.bench.session.mask.any():
+            self.propose()
+
     def set_threshold(self, threshold: float) -> None:
         """The probability above which the guess is arm; the guess is drawn anew, hand-drawn pixels stay."""
-        self.threshold = float(np.clip(threshold, 0.02, 0.98))
+        self.threshold = self._chosen_threshold = float(np.clip(threshold, 0.02, 0.98))
         if self.prediction is not None:
             self._draw_proposal()
         self.bench.changed.emit()
@@ -92,15 +102,20 @@ class Guesses:
 
     @told
     def _proposed(self, prediction: Prediction) -> None:
-        self.is_running = False
+        wanted, self.is_running, self._is_wanted = self._is_wanted, False, False
         if prediction.cutout_sha256 != self.bench.session.cutout.sha256:
-            return  # the galaxy it was made for is no longer the one that is open
-        self.prediction, self.threshold = prediction, prediction.threshold
+            if wanted:  # the galaxy it was made for is no longer the one that is open
+                self.propose()
+            return
+        self.prediction = prediction
+        self.threshold = prediction.threshold if self._chosen_threshold is None else self._chosen_threshold
         self._draw_proposal()
+        if self.bench.session.by_hand.all():
+            show_info(f"{prediction.object_id}: all was decided by hand; the guess is outlined, nothing changes")
 
     @told
     def _not_proposed(self, error: Exception) -> None:
-        self.is_running = False
+        self.is_running = self._is_wanted = False
         raise ValueError(f"No guess: {error}") from error
 
     @told

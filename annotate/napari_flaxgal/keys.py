@@ -18,7 +18,7 @@ class Action:
     """One thing an annotator can do."""
 
     name: str
-    """Of the method of `Workbench` that does it."""
+    """Of the method that does it, of `Workbench` or of its part `owner`."""
     key: str
     """In napari's spelling."""
     title: str
@@ -28,6 +28,11 @@ class Action:
     group: str
     where: Where = "anywhere"
     """Whether the key always works, or only while an arm is being traced."""
+
+    @property
+    def owner(self) -> str:
+        """The part of the workbench whose method it is; empty for the workbench itself."""
+        return {"Tracing": "tracer", "Model": "guesses", "Review": "comparison"}.get(self.group, "")
 
     @property
     def tooltip(self) -> str:
@@ -46,7 +51,7 @@ ACTIONS = tuple(
             ("skip", "K", "Skip", "Go on and note that you skipped this galaxy"),
             ("flag", "J", "Flag", "Mark this galaxy for a second look, or take the mark away"),
             ("jump", "Shift-J", "Jump", "Go to the galaxy whose id you type"),
-            ("discard", "Shift-K", "Throw away", "Give up the drawing and go back to what was committed last"),
+            ("discard", "Shift-K", "Throw away", "Go back to what was committed last; undo brings the drawing back"),
         ),
         "Seeing": (
             ("next_band", "U", "Band", "Show the colour picture, then each band by itself"),
@@ -71,6 +76,12 @@ ACTIONS = tuple(
         "Model": (
             ("propose", "G", "Guess", "Fill in the model's guess wherever you have not drawn by hand"),
             ("discard_proposal", "Shift-G", "Discard guess", "Take the model's guess out again"),
+            (
+                "toggle_at_once",
+                "Shift-T",
+                "At once",
+                "Guess as soon as a galaxy without marks is opened, or not",
+            ),
             ("raise_threshold", ".", "Less", "Raise the probability above which the guess is arm"),
             ("lower_threshold", ",", "More", "Lower the probability above which the guess is arm"),
         ),

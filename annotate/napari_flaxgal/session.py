@@ -26,6 +26,7 @@ from flaxgal.labels.store import Store
 from flaxgal.survey.cutout import Cutout
 from napari_flaxgal.standing import Progress, Standing
 from napari_flaxgal.tools import Trace
+from napari_flaxgal.views import Looks, View
 from napari_flaxgal.walk import EndOfQueue, Served, Walk
 from napari_flaxgal.work import (
     Work,
@@ -34,7 +35,6 @@ from napari_flaxgal.work import (
     fresh_drawing,
     going_on,
     recovered_work,
-    started_again,
 )
 
 __all__ = ["IDLE_SECONDS", "EndOfQueue", "NotJournalled", "NotSavedError", "Opened", "Proposal", "Session"]
@@ -105,7 +105,7 @@ class Session:
         self.recovered = False
         self.is_flagged = False
         self._clock, self._last_act = clock, clock()
-        self._cutout: Cutout | None = None
+        self._view: View | None = None
         self._work: Work | None = None
 
     # What is open
@@ -123,9 +123,14 @@ class Session:
     @property
     def cutout(self) -> Cutout:
         """Images of the open galaxy. ValueError when none is open, here and below."""
-        if self._cutout is None:
+        return self.view.cutout
+
+    @property
+    def view(self) -> View:
+        """The open galaxy as it can be looked at; most of it was computed ahead."""
+        if self._view is None:
             raise ValueError(NOTHING_OPEN)
-        return self._cutout
+        return self._view
 
     @property
     def mask(self) -> UInt8[np.ndarray, "y x"]:
@@ -250,6 +255,10 @@ class Session:
         """Look what other people added, and make the queue anew. The open drawing stays, and its parent with it."""
         self._walk.refresh()
 
+    def look_ahead(self, looks: Looks) -> None:
+        """Have the galaxies that come next drawn as this one is looked at, before they are opened."""
+        self._walk.look_ahead(looks)
+
     # Drawing
 
     def touch(self) -> None:
@@ -350,11 +359,8 @@ class Session:
         return revision
 
     def discard(self) -> UInt8[np.ndarray, "y x"]:
-        """Throw the drawing away, its journal too; what the galaxy was opened with is returned. Cannot be undone."""
-        work = self._open_work
-        work.end()
-        self._work = Work(self.store, started_again(work.drawing))
-        return self.mask
+        """Go back to what the galaxy was opened with, and return it: a step that can be undone while it stays open."""
+        return self._after(self._drawing.start_again(), "throw away")
 
     def progress(self) -> Progress:
         """How far the store is labelled, and by whom."""
@@ -372,7 +378,7 @@ class Session:
             if not even_if_lost:
                 self._work.flush()
             self._work.leave()
-        self._work = self._cutout = None
+        self._work = self._view = None
         self._walk.close()
 
     # Inside
@@ -395,9 +401,9 @@ class Session:
             self._work.leave()
         recovered, told = recovered_work(self.store, self.annotator, served)
         work = recovered or Work(self.store, fresh)
-        self._work, self._cutout, self.recovered = work, served.loaded.cutout, recovered is not None
+        self._work, self._view, self.recovered = work, served.loaded.view, recovered is not None
         self._last_act = self._clock()
-        self.is_flagged = served.object_id in flagged(self.store)
+        self.is_flagged = bool(flagged(self.store, served.object_id))
         self._walk.arrive(dataclasses.replace(served, by=work.drawing.served_by))
         return Opened(
             object_id=served.object_id,

@@ -34,6 +34,8 @@ class Tracer:
         self.snap = True
         """Whether clicks jump to the ridge of light."""
         self._ridge: np.ndarray | None = None
+        self._cancelled: Trace | None = None
+        self._trace_shown: Trace | None = None
         self.preview = Labels(
             np.zeros((1, 1), np.uint8), name="traced arm", opacity=0.35, colormap=class_colormap(), visible=False
         )
@@ -52,7 +54,7 @@ class Tracer:
 
     def begin_galaxy(self) -> None:
         """Forget the galaxy before; a trace that was left open on this one is back."""
-        self._ridge = None
+        self._ridge = self._cancelled = None
         self.turn(self.bench.session.trace is not None)
 
     def trace(self) -> None:
@@ -67,6 +69,16 @@ class Tracer:
     @told
     def commit_trace(self) -> None:
         """Draw the traced arm with its width."""
+        self.lay()
+
+    def lay(self) -> None:
+        """Make the trace a part of the drawing.
+
+        Raises
+        ------
+        ValueError
+            If it has fewer than two points.
+        """
         trace = self.bench.session.trace
         if trace is None or len(trace.points) < 2:
             raise ValueError("an arm needs at least two points: click along its ridge, then lay it with Enter")
@@ -79,9 +91,21 @@ class Tracer:
 
     @told
     def cancel_trace(self) -> None:
-        """Forget the traced arm."""
+        """Forget the traced arm, which undo brings back; without one, put the tracer away."""
+        self._cancelled = self.bench.session.trace
         self.set(None)
-        self.turn(False)
+        if self._cancelled is None:
+            self.turn(False)
+
+    def take_back(self) -> bool:
+        """Take back the last point, or the cancelling of a trace; False if there is neither."""
+        if self.bench.session.trace is not None:
+            self.remove_trace_point()
+        elif self._cancelled is not None:
+            self.set(self._cancelled)
+        else:
+            return False
+        return True
 
     @told
     def remove_trace_point(self) -> None:
@@ -119,6 +143,8 @@ class Tracer:
         """Show another trace; while the mouse still moves it is not journalled."""
         if journal:
             self.bench.session.set_trace(trace)
+        if trace is not None:
+            self._cancelled = None
         self._trace_shown = trace
         self.show(trace)
 

@@ -12,7 +12,7 @@ from flaxgal.labels.revisions import Revision
 from flaxgal.labels.store import Store
 from napari_flaxgal.walk import Served
 
-__all__ = ["Work", "as_revision", "committed", "fresh_drawing", "going_on", "recovered_work", "started_again"]
+__all__ = ["Work", "as_revision", "committed", "fresh_drawing", "going_on", "recovered_work"]
 
 
 class Work:
@@ -171,21 +171,6 @@ def going_on(drawing: Drawing, revision: Revision) -> Drawing:
         served_by=drawing.served_by,
         start_mask=drawing.mask.copy(),
         start_hand=decided_by_hand(revision),
-    )
-
-
-def started_again(drawing: Drawing) -> Drawing:
-    """Another drawing that begins as this one did."""
-    return Drawing(
-        object_id=drawing.object_id,
-        annotator=drawing.annotator,
-        cutout_sha256=drawing.cutout_sha256,
-        classes=drawing.classes,
-        parent=drawing.parent,
-        served_by=drawing.served_by,
-        blind_repeat=drawing.blind_repeat,
-        start_mask=drawing.start_mask,
-        start_hand=drawing.start_hand,
     )
 
 

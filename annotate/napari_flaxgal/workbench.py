@@ -17,27 +17,41 @@ from napari.layers import Image, Labels
 from napari.utils.notifications import show_info, show_warning
 from psygnal import Signal
 
+from flaxgal.labels.queue import Order
 from flaxgal.labels.revisions import UNCERTAIN
 from flaxgal.survey.prediction import CLASS_CODES
-from napari_flaxgal.colours import bad_pixel_colormap, bad_pixels, class_colormap
+from napari_flaxgal.colours import bad_pixel_colormap, bad_pixel_name, bad_pixels, class_colormap
 from napari_flaxgal.comparing import Comparison
 from napari_flaxgal.guessing import Guesses
-from napari_flaxgal.keys import ACTIONS, NAPARI_TOOLS
-from napari_flaxgal.session import Session
+from napari_flaxgal.keys import ACTIONS, NAPARI_TOOLS, action
+from napari_flaxgal.session import EndOfQueue, Session
 from napari_flaxgal.telling import Later, at_once, told
 from napari_flaxgal.tracing import Tracer
-from napari_flaxgal.views import Looks, View
+from napari_flaxgal.views import Looks
 
 __all__ = ["Workbench"]
 
 TOOLS = {"paint": "brush", "erase": "eraser", "fill": "fill", "polygon": "polygon"}
 STRETCH_STEP = 0.1
+WHILE_COMPARING = {row.name for row in ACTIONS if row.group in ("Review", "Progress")} | {
+    "next_band",
+    "fainter",
+    "brighter",
+    "show_residual",
+}
+"""Actions that make sense while two masks are compared."""
+CLASSES = {"arm": CLASS_CODES["arm"], "bar": CLASS_CODES["bar"], "uncertain": UNCERTAIN}
 
 
 class Workbench:
     """The owner of flaxgal's layers in a viewer; tracer, guesses and comparison are its parts.
 
     Every name in `keys.ACTIONS` is a method of it or of one of its parts, and one key press.
+
+    Raises
+    ------
+    ValueError
+        If the store has no galaxy that can be opened.
 
     Parameters
     ----------
@@ -67,11 +81,12 @@ class Workbench:
         """Where on the sky the mouse is."""
         self._shown_mask = np.zeros((1, 1), np.uint8)
         self._grid: tuple[tuple[float, float], str] | None = None
+        opened = self._first()
         self._make_layers()
         self._bind_keys()
         viewer.mouse_move_callbacks.append(self._mouse_moved)
         viewer.mouse_drag_callbacks.append(self.tracer.mouse_dragged)
-        self._open(session.start)
+        self._open(lambda: opened)
         Workbench._last = weakref.ref(self)
 
     @classmethod
@@ -82,11 +97,11 @@ class Workbench:
     def press(self, name: str) -> None:
         """Do the action of a name, as its key does."""
         self.session.touch()
-        getattr(self._part(name), name)()
-
-    def _part(self, name: str) -> Any:
-        """Who does the action of a name."""
-        return next(part for part in (self, self.tracer, self.guesses, self.comparison) if hasattr(type(part), name))
+        if self.comparison.is_on and name not in WHILE_COMPARING:
+            show_info("Two masks are being compared: drawing waits. Go back to it first [Shift-E]")
+            return
+        owner = action(name).owner
+        getattr(getattr(self, owner) if owner else self, name)()
 
     # Galaxies
 
@@ -103,8 +118,16 @@ class Workbench:
         self._open(self.session.skip)
 
     def open(self, object_id: str) -> None:
-        """Go to a galaxy by its id."""
-        self._open(lambda: self.session.open(object_id.strip()))
+        """Go to a galaxy by its id, or by a part of it that no other galaxy has."""
+        self._open(lambda: self.session.open(self._meant(object_id.strip())))
+
+    @property
+    def place(self) -> int | None:
+        """How many galaxies of the queue come before this one; None when it is not among them."""
+        try:
+            return self.session.queue.position(self.session.object_id)
+        except ValueError:  # it was added after the queue was made
+            return None
 
     @told
     def set_queue(self, **choices: Any) -> None:
@@ -134,7 +157,7 @@ class Workbench:
 
     def commit_no_arms(self) -> None:
         """Save that this galaxy has no arms, then go to the next one."""
-        if self.session.mask.any():
+        if self.session.mask.any() or self.session.trace is not None:
             show_warning(
                 f"{self.session.object_id}: there are marks on this galaxy; erase them or throw them away "
                 f"[Shift-K] before you say that it has no arms"
@@ -144,7 +167,7 @@ class Workbench:
 
     @told
     def discard(self) -> None:
-        """Give the drawing up."""
+        """Give the drawing up; undo brings it back."""
         self.session.discard()
         self.tracer.turn(False)
         self.show_drawing()
@@ -155,6 +178,8 @@ class Workbench:
     def look(self, **choices: Any) -> None:
         """Change what is seen: any fields of `Looks`."""
         before, self.looks = self.looks, replace(self.looks, **choices)
+        if self.comparison.is_on:
+            self.comparison.show()
         self._show_picture()
         if before.polar != self.looks.polar:
             self._show_all()
@@ -230,8 +255,7 @@ class Workbench:
     @told
     def undo(self) -> None:
         """Take back the last change, in whatever view it was made; while an arm is traced, its last point."""
-        if self.tracer.is_on:
-            self.tracer.remove_trace_point()
+        if self.tracer.is_on and self.tracer.take_back():
             return
         self.session.undo()
         self.show_drawing()
@@ -277,8 +301,36 @@ class Workbench:
         for tool, keys in NAPARI_TOOLS.items():  # or the points of a trace would take them for tools of their own
             for key in keys:
                 self.tracer.points.bind_key(key, _named(tool, functools.partial(self.hold, tool)), overwrite=True)
+        for key, step in (("M", 1), ("=", 1), ("-", -1)):
+            self.drawing.bind_key(key, _named("class", functools.partial(self._step_class, step)), overwrite=True)
         for name, key in (("undo", "Control-Z"), ("redo", "Control-Shift-Z")):
             self.drawing.bind_key(key, _presses(self, name), overwrite=True)
+
+    def _first(self) -> Any:
+        """Where the annotator stopped; in a pile that is done, the first galaxy of all."""
+        try:
+            return self.session.start()
+        except EndOfQueue as end:
+            if not self.session.store.galaxies():
+                path = self.session.store.path
+                raise ValueError(f"{path}: no galaxy in this store; add some: flaxgal store add {path} …") from None
+            show_info(f"{end}; all galaxies are shown in its place")
+            self.session.set_queue(order=Order(), show="all")
+        try:
+            return self.session.start()
+        except EndOfQueue as end:
+            raise ValueError(str(end)) from None
+
+    def _meant(self, words: str) -> str:
+        """The galaxy whose id somebody typed, or a part of it."""
+        galaxies = self.session.store.galaxies()
+        if words in galaxies:
+            return words
+        found = [object_id for object_id in galaxies if words and words in object_id]
+        if len(found) != 1:
+            several = f"{len(found)} galaxies with {words!r} in their ids, such as {found[0]}" if found else ""
+            raise ValueError(several or f"no galaxy {words!r} in this store; type an id, or a part of one")
+        return found[0]
 
     @told
     def _open(self, going: Callable[[], Any]) -> None:
@@ -287,7 +339,7 @@ class Workbench:
             self.comparison.end()
         opened = going()
         session = self.session
-        self.view = View(session.cutout)
+        self.view = session.view
         if self.looks.band not in self.view.bands:
             self.looks = replace(self.looks, band=self.view.bands[0])
         self._show_picture()
@@ -296,14 +348,19 @@ class Workbench:
         for sentence in opened.sentences:
             show_warning(sentence)
         if opened.recovered:
-            show_info(f"{session.object_id}: your unfinished drawing is back")
+            self.saved = f"Your unfinished drawing of {session.object_id} is back"
         self.guesses.begin_galaxy()
 
     @told
     def _commit(self, verdict: str) -> None:
         if self.session.trace is not None:
-            self.tracer.commit_trace()
+            self.tracer.lay()
         self.session.record(self._sky_mask(), "other")  # whatever a layer's own tools did without telling
+        if not verdict and not self.session.parent and not self.session.mask.any():
+            raise ValueError(
+                f"{self.session.object_id}: nothing is drawn; if the galaxy has no arms say so [Shift-W], or go on "
+                f"without saying anything [N]"
+            )
         revision = self.session.commit(verdict=verdict)
         self.saved = f"Saved {revision.object_id} as {revision.revision_id[:8]}, read back and compared"
         self.next_galaxy()
@@ -360,6 +417,12 @@ class Workbench:
         if self._stroke_is_late:
             self._painted()
 
+    def _step_class(self, step: int) -> None:
+        """The next or previous class: napari's keys for labels would go on to numbers that mean nothing."""
+        codes = list(CLASSES.values())
+        now = codes.index(self.drawing.selected_label) if self.drawing.selected_label in codes else -1
+        self._choose(codes[(now + step) % len(codes)])
+
     def _choose(self, code: int) -> None:
         self.drawing.selected_label = code
         trace = self.session.trace
@@ -376,8 +439,13 @@ class Workbench:
         if self.comparison.is_on:
             return
         place = np.asarray(self.picture.world_to_data(event.position))[-2:]
-        self.cursor = self.view.where(place, self.looks)
+        self.cursor = " ".join(filter(None, (self._bad_at(place), self.view.where(place, self.looks))))
         viewer.canvas.overlays.text.text = self.cursor
+
+    def _bad_at(self, place: np.ndarray) -> str:
+        """What the survey says of a pixel, while bad pixels are shown."""
+        value = self.bad_pixels.get_value(place) if self.bad_pixels.visible else None
+        return bad_pixel_name(int(value)) if value else ""
 
 
 def _presses(workbench: Workbench, name: str) -> Callable[[Any], None]:

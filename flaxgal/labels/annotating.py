@@ -1,13 +1,14 @@
 """How a label store is opened to draw in it: the options of `flaxgal annotate`, which the plugin's own start shares."""
 
 import dataclasses
+import getpass
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from flaxgal.labels.queue import Order
 
-__all__ = ["AnnotateConfig"]
+__all__ = ["AnnotateConfig", "login_name"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,6 +36,9 @@ class AnnotateConfig:
     repeats: float = 0.0
     """Chance that a galaxy is one I labelled before, shown without what I drew: how well I agree with myself."""
 
+    classes: tuple[Literal["arm", "bar"], ...] = ("arm", "bar")
+    """What I look for: a mask without a bar says that there is none only if bars were looked for."""
+
     def __post_init__(self) -> None:
         if not 0 <= self.repeats <= 1:
             raise ValueError(f"repeats is {self.repeats}: give a chance from 0 to 1")
@@ -53,5 +57,14 @@ class AnnotateConfig:
         for item in dataclasses.fields(self):
             value = getattr(self, item.name)
             if value != item.default:
-                given += [f"--{item.name}"] if value is True else [f"--{item.name}", str(value)]
+                values = [] if value is True else map(str, value) if isinstance(value, tuple) else [str(value)]
+                given += [f"--{item.name}", *values]
         return given
+
+
+def login_name() -> str:
+    """Who is logged in; empty where the system does not know (a container without users, say)."""
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError, ImportError):
+        return ""

@@ -182,6 +182,11 @@ class Drawing:
         mask = np.where(self.by_hand, self.mask, self.start_mask)
         return self.go_to(mask, self.by_hand, None, "discard proposal")
 
+    def start_again(self) -> bool:
+        """Go back to the mask that the drawing started from, without proposal or trace; a step like any other."""
+        self.trace = None
+        return self.go_to(self.start_mask, self.start_hand, None, "throw away")
+
     def undo(self) -> bool:
         """Take the last step back: a stroke, or a proposal. False if there is none."""
         return self._walk("undo")

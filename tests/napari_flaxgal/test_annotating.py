@@ -186,3 +186,52 @@ def test_the_queue_is_a_list_that_shows_where_one_is_and_goes_where_one_clicks(d
     assert bench.session.object_id == bench.session.queue.ids[3]
     page.refresh()
     assert page.list.currentIndex().row() == 3
+
+
+def test_keys_go_to_the_picture_also_after_clicks_in_the_dock(desk):
+    viewer, bench, _ = desk
+    from qtpy.QtCore import Qt
+    from qtpy.QtTest import QTest
+
+    from napari_flaxgal.widget.draw_page import DrawPage
+    from napari_flaxgal.widget.queue_page import QueuePage
+
+    key(viewer, "8")
+    page = viewer.window._qt_window.findChild(QueuePage)
+    page.refresh()
+    for clicked in (page.list.viewport(), viewer.window._qt_window.findChild(DrawPage).band):
+        QTest.mouseClick(clicked, Qt.MouseButton.LeftButton)
+        QTest.keyClick(clicked, Qt.Key.Key_Escape)  # shuts the box again
+        settle(50)
+        here = bench.session.object_id
+        focused = viewer.window._qt_window.focusWidget()
+        QTest.keyClick(focused, Qt.Key.Key_N)
+        settle(50)
+        assert bench.session.object_id != here
+
+
+def test_a_galaxy_that_somebody_added_meanwhile_can_be_jumped_to(desk, tmp_path):
+    _, bench, store = desk
+    more = mock_store(tmp_path / "more", number=6, size=64)
+    added = list(more.galaxies())[-1]
+    Store.open(store.path).add(more.cutout(added))
+    bench.session.store.refresh()
+    bench.open(added)
+    assert bench.session.object_id == added
+    bench.changed.emit()
+
+
+def test_an_annotator_of_a_finished_pile_finds_it_open(open_window, tmp_path):
+    store = mock_store(tmp_path / "labels", number=2, size=64)
+    viewer = open_window()
+    open_desk(store=store.path, annotator="anna", viewer=viewer)
+    bench = Workbench.last()
+    for _ in range(2):
+        drag(viewer, [(20, 15), (26, 30)], layer=bench.drawing)
+        key(viewer, "W")
+    viewer.close()
+    settle(100)
+    other = open_window()
+    open_desk(store=store.path, annotator="anna", viewer=other)
+    assert Workbench.last().session.queue.show == "all"
+    Workbench.last().session.close()

@@ -51,7 +51,7 @@ def no_wait() -> None:
 def test_every_option_reaches_the_window(store, opened, tmp_path):
     model = run_folder(tmp_path / "run")
     options = f"--model {model} --annotator anna --order column --column mag --descending --show all --repeats 0.2"
-    assert main([str(store), *options.split(), "--catalogue", "a table.fits"], wait=no_wait) == 0
+    assert main([str(store), *options.split(), "--classes", "arm", "--catalogue", "a table.fits"], wait=no_wait) == 0
     assert opened == [
         {
             "store": store,
@@ -61,6 +61,7 @@ def test_every_option_reaches_the_window(store, opened, tmp_path):
             "show": "all",
             "catalogue": Path("a table.fits"),
             "repeats": 0.2,
+            "classes": ("arm",),
         }
     ]
 

@@ -245,6 +245,10 @@ def test_a_trace_can_be_edited_widened_taken_back_and_cancelled(bench):
     assert len(bench.session.trace.points) == 2
     bench.tracer.cancel_trace()
     assert bench.session.trace is None
+    bench.undo()
+    assert len(bench.session.trace.points) == 2
+    bench.tracer.cancel_trace()
+    bench.tracer.cancel_trace()
     assert not bench.tracer.is_on
     assert bench.viewer.layers.selection.active is bench.drawing
 
@@ -349,3 +353,167 @@ def test_the_cursor_is_told_in_sky_coordinates(bench):
     ra, dec, *_ = bench.view.where((10.3, 40.2), bench.looks).split()
     told = SkyCoord(ra, dec, unit=("hourangle", "deg"))
     assert told.separation(bench.session.cutout.wcs.pixel_to_world(40.2, 10.3)).arcsec < 0.12
+
+
+def test_a_pile_that_is_done_opens_on_all_its_galaxies(store, told):
+    session = Session(store, "anna")
+    work = Workbench(ViewerModel(), session)
+    while not told():
+        paint(work)
+        work.commit()
+    session.close()
+    again = Workbench(ViewerModel(), Session(store, "anna"))
+    assert again.session.object_id
+    assert again.session.queue.show == "all"
+    again.session.close()
+
+
+def test_a_store_without_galaxies_is_refused_in_a_sentence_and_leaves_no_layers(tmp_path):
+    viewer = ViewerModel()
+    with pytest.raises(ValueError, match="no galaxy in this store; add some"):
+        Workbench(viewer, Session(Store.create(tmp_path / "empty"), "anna"))
+    assert not viewer.layers
+
+
+def test_committing_an_untouched_picture_says_nothing_of_it(bench, store, told):
+    here = bench.session.object_id
+    bench.commit()
+    assert bench.session.object_id == here
+    assert not store.history(here)
+    assert "nothing is drawn" in told()
+
+
+def test_no_arms_is_not_said_of_a_galaxy_on_which_an_arm_is_being_traced(bench, store, told):
+    here = bench.session.object_id
+    bench.tracer.trace()
+    lay_points(bench, [(20, 20), (25, 30)])
+    bench.commit_no_arms()
+    assert not store.history(here)
+    assert "marks" in told()
+
+
+def test_a_trace_of_one_point_stops_a_commit_with_one_sentence(bench, store):
+    here = bench.session.object_id
+    bench.tracer.trace()
+    lay_points(bench, [(20, 20)])
+    notification_manager.records.clear()
+    bench.commit()
+    assert len(notification_manager.records) == 1
+    assert not store.history(here)
+
+
+def test_undo_takes_back_a_laid_arm_also_while_the_tracer_is_in_the_hand(bench):
+    bench.tracer.trace()
+    lay_points(bench, [(20, 20), (25, 30), (20, 40)])
+    bench.tracer.commit_trace()
+    assert bench.session.mask.any()
+    bench.undo()
+    assert not bench.session.mask.any()
+
+
+def test_throwing_a_drawing_away_can_be_undone(bench):
+    paint(bench)
+    drawn = bench.session.mask
+    bench.discard()
+    assert not bench.drawing.data.any()
+    bench.undo()
+    assert np.array_equal(bench.session.mask, drawn)
+    assert np.array_equal(bench.drawing.data, drawn)
+
+
+def committed_by(store, name, object_id, row):
+    work = Workbench(ViewerModel(), Session(Store.open(store.path), name))
+    work.open(object_id)
+    paint(work, row=row)
+    work.commit()
+    work.session.close()
+
+
+def test_nothing_is_drawn_or_committed_behind_a_comparison(bench, store, told):
+    here = bench.session.object_id
+    committed_by(store, "ben", here, 40)
+    store.refresh()
+    bench.open(here)
+    bench.press("review")
+    assert bench.comparison.is_on
+    before = len(store.history())
+    bench.guesses.proposer = Guess()
+    for name in ("commit", "propose", "undo", "discard"):
+        bench.press(name)
+    assert len(store.history()) == before
+    assert bench.comparison.is_on
+    assert "drawing waits" in told()
+    bench.press("review")
+    assert not bench.comparison.is_on
+
+
+def test_a_pick_waits_until_one_s_own_drawing_is_committed_or_thrown_away(bench, store, told):
+    here = bench.session.object_id
+    committed_by(store, "ben", here, 40)
+    committed_by(store, "cy", here, 45)
+    store.refresh()
+    bench.open(here)
+    paint(bench)
+    bench.press("review")
+    before = len(store.history(here))
+    bench.press("pick_right")
+    assert len(store.history(here)) == before
+    assert "not committed" in told()
+
+
+def test_a_blind_repeat_shows_nobody_s_masks(store, told):
+    first = Workbench(ViewerModel(), Session(store, "anna"))
+    here = first.session.object_id
+    paint(first)
+    first.commit()
+    first.session.close()
+    again = Workbench(ViewerModel(), Session(store, "anna", repeats=1.0))
+    again.next_galaxy()
+    assert again.session.object_id == here
+    assert again.session.blind_repeat
+    assert not again.drawing.data.any()
+    again.press("review")
+    assert not again.comparison.is_on
+    assert "second time" in told()
+    again.session.close()
+
+
+def test_a_guess_that_was_asked_for_while_another_ran_is_made_when_its_turn_comes(bench):
+    waiting = []
+    bench.later = lambda work, done, failed: waiting.append((work, done))
+    bench.guesses.proposer = Guess()
+    bench.guesses.propose()
+    bench.next_galaxy()
+    bench.guesses.propose()
+    work, done = waiting.pop(0)
+    done(Guess().propose(bench.session.store.cutout(bench.session.queue.ids[0])))
+    assert not bench.session.mask.any()
+    work, done = waiting.pop(0)
+    done(work())
+    assert bench.session.mask.any()
+
+
+def test_a_threshold_once_chosen_is_that_of_the_next_guess_too(bench):
+    guess(bench)
+    bench.guesses.set_threshold(0.8)
+    bench.next_galaxy()
+    guess(bench)
+    assert bench.guesses.threshold == 0.8
+    assert not bench.session.mask[22].any()
+    assert bench.session.mask[35].any()
+
+
+def test_part_of_an_id_is_enough_to_jump_if_no_other_galaxy_has_it(bench, told):
+    bench.open("000003")
+    assert bench.session.object_id.endswith("000003")
+    bench.open("mock")
+    assert bench.session.object_id.endswith("000003")
+    assert "4 galaxies with 'mock'" in told()
+
+
+def test_napari_s_keys_for_labels_go_through_the_classes_and_no_further(bench):
+    seen = []
+    for _ in range(4):
+        seen.append(bench.drawing.selected_label)
+        bench._step_class(1)
+    assert seen == [1, 2, 255, 1]

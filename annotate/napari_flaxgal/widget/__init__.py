@@ -24,7 +24,9 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
+from flaxgal.labels.annotating import login_name
 from flaxgal.labels.queue import Order, read_catalogue_columns
+from flaxgal.labels.scores import last_run
 from flaxgal.labels.store import Store
 from napari_flaxgal.session import Session
 from napari_flaxgal.widget.desk import Desk
@@ -43,6 +45,7 @@ def open_window(
     show: str = "unlabelled",
     catalogue: Path | None = None,
     repeats: float = 0.0,
+    classes: tuple[str, ...] = ("arm", "bar"),
     viewer: Any = None,
 ) -> Any:
     """A napari window ready to annotate: the store's queue open where this annotator stopped.
@@ -55,7 +58,9 @@ def open_window(
     columns = read_catalogue_columns(catalogue) if catalogue else None
     opened = Store.open(store)
     gc.freeze()  # to look through a large store's listing for garbage would stop the window for a second
-    session = Session(opened, annotator, order=order or Order(), show=show, catalogue=columns, repeats=repeats)
+    session = Session(
+        opened, annotator, order=order or Order(), show=show, catalogue=columns, repeats=repeats, classes=classes
+    )
     viewer = viewer or napari.Viewer(title=f"flaxgal: {opened.path}")
     dock = AnnotationDock(viewer, session=session, model=Path(model) if model else None)
     beside = viewer.window.add_dock_widget(dock, name="flaxgal", area="right", add_vertical_stretch=False)
@@ -116,17 +121,15 @@ class StoreChooser(QWidget):
 
     def __init__(self, dock: AnnotationDock) -> None:
         super().__init__()
-        from getpass import getuser
-
         self.dock = dock
-        self.store, self.annotator, self.model = QLineEdit(), QLineEdit(getuser()), QLineEdit()
+        self.store, self.annotator, self.model = QLineEdit(), QLineEdit(login_name()), QLineEdit()
         self.store.setPlaceholderText("folder of a label store")
         self.model.setPlaceholderText("run folder, if a model is to guess")
         form = QFormLayout(self)
-        for words, field, folder in (
-            ("Store", self.store, True),
-            ("Annotator", self.annotator, False),
-            ("Model", self.model, True),
+        for words, field, folder, tip in (
+            ("Store", self.store, True, "Folder of the label store"),
+            ("Annotator", self.annotator, False, "Whose marks these are"),
+            ("Model", self.model, True, "Run folder of the model that guesses; empty: what was retrained last here"),
         ):
             row = QHBoxLayout()
             row.addWidget(field)
@@ -136,8 +139,10 @@ class StoreChooser(QWidget):
                 browse.clicked.connect(lambda _=False, field=field: self._browse(field))
                 row.addWidget(browse)
             form.addRow(words, row)
+            field.setToolTip(f"{tip} [Enter opens]")
+            field.returnPressed.connect(self._start)
         start = QPushButton("Open")
-        start.setToolTip("Open the store where you stopped")
+        start.setToolTip("Open the store where you stopped [Enter]")
         start.clicked.connect(self._start)
         form.addRow(start)
 
@@ -150,6 +155,6 @@ class StoreChooser(QWidget):
         try:
             session = Session(Store.open(self.store.text().strip()), self.annotator.text())
             model = self.model.text().strip()
-            self.dock.begin(session, Path(model) if model else None)
+            self.dock.begin(session, Path(model) if model else last_run(session.store.path))
         except (ValueError, OSError) as error:
             show_error(str(error))

@@ -1,4 +1,4 @@
-"""A session"s controls: the heading, the pages under it, and what ties them to the workbench."""
+"""A session's controls: the heading, the pages under it, and what ties them to the workbench."""
 
 from __future__ import annotations
 
@@ -14,13 +14,16 @@ from napari_flaxgal.keys import action, help_lines
 from napari_flaxgal.propose import Proposer
 from napari_flaxgal.session import Session
 from napari_flaxgal.widget.draw_page import DrawPage
-from napari_flaxgal.widget.parts import action_button, cut, scrolling
+from napari_flaxgal.widget.parts import action_button, cut, scrolling, to_the_picture, without_keys
 from napari_flaxgal.widget.progress_page import ProgressPage, TrainingPanel
 from napari_flaxgal.widget.queue_page import SHOWN_WORDS, QueuePage
 from napari_flaxgal.widget.review_page import ReviewPage
 from napari_flaxgal.workbench import Workbench
 
 __all__ = ["Desk", "Heading"]
+
+DRAW, PROGRESS = 0, 3
+"""Places of pages among the tabs."""
 
 
 class Desk(QWidget):
@@ -47,6 +50,7 @@ class Desk(QWidget):
         ):
             self.tabs.addTab(scrolling(page) if page is not self.keys else page, words)
         column.addWidget(self.tabs)
+        without_keys(self.tabs, self.tabs.tabBar())
         self.workbench.changed.connect(self.refresh)
         self.workbench.asked.connect(self._asked)
         self.tabs.currentChanged.connect(lambda _: self.refresh())
@@ -67,7 +71,7 @@ class Desk(QWidget):
         in_a_thread(load, self._loaded, self._not_loaded)
 
     def leave(self, *, even_if_lost: bool = False) -> None:
-        """Stop what runs and keep where the annotator is.
+        """Keep where the annotator is. A training goes on by itself: its run guesses the next time.
 
         Raises
         ------
@@ -75,7 +79,7 @@ class Desk(QWidget):
             If strokes are in memory only; nothing is left then, unless `even_if_lost`.
         """
         self.workbench.session.close(even_if_lost=even_if_lost)
-        self.training.stop()
+        self.training.timer.stop()
 
     def refresh(self) -> None:
         """Show what is."""
@@ -102,9 +106,9 @@ class Desk(QWidget):
             self.heading.jump.selectAll()
         elif what == "show_keys":
             here = self.tabs.currentWidget() is self.keys
-            self.tabs.setCurrentIndex(0 if here else self.tabs.indexOf(self.keys))
+            self.tabs.setCurrentIndex(DRAW if here else self.tabs.indexOf(self.keys))
         elif what == "retrain":
-            self.tabs.setCurrentIndex(3)
+            self.tabs.setCurrentIndex(PROGRESS)
             self.training.toggle()
 
 
@@ -151,7 +155,7 @@ class Heading(QWidget):
         session = self.workbench.session
         self.galaxy.setText(cut(session.object_id, 30))
         self.galaxy.setToolTip(session.object_id)
-        place = session.queue.position(session.object_id)
+        place = self.workbench.place
         among = f"{len(session.queue):,} galaxies ({SHOWN_WORDS[session.queue.show]})"
         standing = f"{place + 1:,} of {among}" if place is not None else f"not among the {among}"
         who = dict.fromkeys(line.provenance.annotator for line in session.store.history(session.object_id))
@@ -165,7 +169,7 @@ class Heading(QWidget):
     def _jump(self) -> None:
         self.workbench.open(self.jump.text())
         self.jump.clear()
-        self.workbench.viewer.window._qt_viewer.setFocus()
+        to_the_picture(self.jump)
 
 
 def in_a_thread(work: Any, done: Any, failed: Any) -> None:

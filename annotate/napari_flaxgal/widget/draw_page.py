@@ -1,13 +1,14 @@
-"""Seeing, drawing, tracing and the model"s guess."""
+"""Seeing, drawing, tracing and the model's guess."""
 
 from __future__ import annotations
 
 from qtpy.QtGui import QColor, QPixmap
-from qtpy.QtWidgets import QCheckBox, QComboBox, QHBoxLayout, QLabel, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QComboBox, QHBoxLayout, QLabel, QVBoxLayout, QWidget
 
-from napari_flaxgal.colours import CLASS_COLOURS
+from flaxgal.survey.cutout import Cutout
+from napari_flaxgal.colours import BAD_PLANES, CLASS_COLOURS
 from napari_flaxgal.keys import action
-from napari_flaxgal.widget.parts import action_button, group_box, quiet, slider, spin, tool_button
+from napari_flaxgal.widget.parts import action_button, group_box, quiet, slider, spin, tool_button, without_keys
 from napari_flaxgal.workbench import Workbench
 
 __all__ = ["DrawPage"]
@@ -57,6 +58,10 @@ class DrawPage(QWidget):
             row.addWidget(QLabel(words))
             row.addWidget(field)
         grid.addWidget(self.plane, 3, 0, 1, 4)
+        self.legend = QLabel()
+        self.legend.setWordWrap(True)
+        grid.addWidget(self.legend, 4, 0, 1, 4)
+        without_keys(self.band)
         return box
 
     def _drawing(self) -> QWidget:
@@ -103,15 +108,13 @@ class DrawPage(QWidget):
         )
         self.threshold.valueChanged.connect(lambda value: self.workbench.guesses.set_threshold(value / 100))
         self.threshold_words = QLabel()
-        self.at_once = QCheckBox("guess when a galaxy opens")
-        self.at_once.setToolTip("Have the model guess at once for every galaxy that nobody has drawn on")
-        self.at_once.toggled.connect(lambda on: setattr(self.workbench.guesses, "at_once", on))
+        self.at_once = action_button(self.workbench, "toggle_at_once", checkable=True)
         grid.addWidget(self.model, 0, 0, 1, 3)
         grid.addWidget(self.guess, 1, 0)
         grid.addWidget(action_button(self.workbench, "discard_proposal"), 1, 1)
-        grid.addWidget(self.threshold_words, 1, 2)
-        grid.addWidget(self.threshold, 2, 0, 1, 3)
-        grid.addWidget(self.at_once, 3, 0, 1, 3)
+        grid.addWidget(self.at_once, 1, 2)
+        grid.addWidget(self.threshold_words, 2, 0)
+        grid.addWidget(self.threshold, 2, 1, 1, 2)
         return box
 
     def refresh(self) -> None:
@@ -130,6 +133,9 @@ class DrawPage(QWidget):
                 self.axis_ratio.setValue(bench.view.frame.axis_ratio)
                 self.position_angle.setValue(bench.view.frame.position_angle)
         self.plane.setVisible(bench.looks.polar)
+        self.legend.setText(_legend(bench.session.cutout))
+        self.legend.setVisible(bench.bad_pixels.visible)
+        self.at_once.setChecked(bench.guesses.at_once)
         self.residual.setChecked(bench.looks.residual)
         self.polar.setChecked(bench.looks.polar)
         self.bad.setChecked(bench.bad_pixels.visible)
@@ -145,3 +151,10 @@ class DrawPage(QWidget):
         self.guess.setEnabled(bench.guesses.proposer is not None and not bench.guesses.is_running)
         if bench.guesses.proposer is not None:
             self.model.setText(bench.guesses.proposer.name + (" is guessing …" if bench.guesses.is_running else ""))
+
+
+def _legend(cutout: Cutout) -> str:
+    """The mask planes that are set somewhere in the picture, each after a square of its colour."""
+    found = [name for name in BAD_PLANES if name in cutout.mask_planes and cutout.mask_planes[name].any()]
+    squares = [f'<span style="color: {BAD_PLANES[name]}">■</span> {name}' for name in found]
+    return " &nbsp; ".join(squares) or "no bad pixel in this picture"

@@ -6,6 +6,7 @@ import contextlib
 from collections.abc import Iterator
 
 from qtpy.QtCore import Qt
+from qtpy.QtOpenGLWidgets import QOpenGLWidget
 from qtpy.QtWidgets import (
     QDoubleSpinBox,
     QGridLayout,
@@ -20,7 +21,18 @@ from qtpy.QtWidgets import (
 from napari_flaxgal.keys import NAPARI_TOOLS, action
 from napari_flaxgal.workbench import Workbench
 
-__all__ = ["action_button", "cut", "group_box", "quiet", "scrolling", "slider", "spin", "tool_button"]
+__all__ = [
+    "action_button",
+    "cut",
+    "group_box",
+    "quiet",
+    "scrolling",
+    "slider",
+    "spin",
+    "to_the_picture",
+    "tool_button",
+    "without_keys",
+]
 
 
 def action_button(workbench: Workbench, name: str, *, checkable: bool = False) -> QPushButton:
@@ -67,7 +79,23 @@ def spin(low: float, high: float, step: float) -> QDoubleSpinBox:
     spin.setRange(low, high)
     spin.setSingleStep(step)
     spin.setKeyboardTracking(False)
+    spin.setFocusPolicy(Qt.FocusPolicy.ClickFocus)
+    spin.editingFinished.connect(lambda: to_the_picture(spin))
     return spin
+
+
+def without_keys(*widgets: QWidget) -> None:
+    """Leave the keyboard to the picture: these are for the mouse alone."""
+    for widget in widgets:
+        widget.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+
+
+def to_the_picture(widget: QWidget) -> None:
+    """Give the keyboard back when something was typed."""
+    widget.clearFocus()
+    canvas = widget.window().findChild(QOpenGLWidget)
+    if canvas is not None:
+        canvas.setFocus()
 
 
 def scrolling(page: QWidget) -> QScrollArea:
@@ -75,6 +103,7 @@ def scrolling(page: QWidget) -> QScrollArea:
     area = QScrollArea()
     area.setWidgetResizable(True)
     area.setWidget(page)
+    area.setFocusPolicy(Qt.FocusPolicy.NoFocus)
     area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
     return area
 

@@ -12,14 +12,13 @@ from qtpy.QtWidgets import (
     QComboBox,
     QFormLayout,
     QListView,
-    QPushButton,
     QSpinBox,
     QWidget,
 )
 
 from flaxgal.labels.queue import ORDERS, SHOWS, Order
 from napari_flaxgal.session import Session
-from napari_flaxgal.widget.parts import quiet
+from napari_flaxgal.widget.parts import quiet, to_the_picture, without_keys
 from napari_flaxgal.workbench import Workbench
 
 __all__ = ["SHOWN_WORDS", "QueueModel", "QueuePage"]
@@ -61,9 +60,12 @@ class QueuePage(QWidget):
         self.seed.setToolTip("Another number gives another random order")
         self.descending = QCheckBox("largest first")
         self.descending.setToolTip("Turn the order by id or by column round")
-        apply = QPushButton("Set queue")
-        apply.setToolTip("Make the queue anew with these choices")
-        apply.clicked.connect(self._apply)
+        self.seed.setKeyboardTracking(False)
+        self.seed.editingFinished.connect(lambda: to_the_picture(self.seed))
+        for changed in (self.show_box.activated, self.order_box.activated, self.column.activated):
+            changed.connect(lambda _: self._apply())
+        self.seed.valueChanged.connect(lambda _: self._apply())
+        self.descending.toggled.connect(lambda _: self._apply())
         self.list = QListView()
         self.list.setUniformItemSizes(True)
         self.list.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
@@ -78,9 +80,9 @@ class QueuePage(QWidget):
             ("", self.descending),
         ):
             form.addRow(words, field)
-        form.addRow(apply)
         form.addRow(self.list)
         self._listed: Any = None
+        without_keys(self.show_box, self.order_box, self.column, self.descending, self.list)
 
     def refresh(self) -> None:
         """The queue as it is; the list is made again only when the queue is another one."""
@@ -91,8 +93,10 @@ class QueuePage(QWidget):
                 self.show_box.setCurrentIndex(SHOWS.index(session.queue.show))
                 self.order_box.setCurrentIndex(ORDERS.index(session.queue.order.name))
                 self.seed.setValue(session.queue.order.seed)
-            self.list.setModel(QueueModel(session, self))
-        place = session.queue.position(session.object_id)
+            self._model = QueueModel(session, self)
+            self.list.setModel(self._model)
+        self._model.unfinished = frozenset(session.unfinished)
+        place = self.workbench.place
         if place is not None:
             index = self.list.model().index(place, 0)
             self.list.setCurrentIndex(index)
@@ -121,6 +125,8 @@ class QueueModel(QAbstractListModel):
     def __init__(self, session: Session, parent: QWidget) -> None:
         super().__init__(parent)
         self.session, self.ids = session, session.queue.ids
+        self.unfinished: frozenset[str] = frozenset()
+        """Galaxies on which a drawing waits."""
 
     def rowCount(self, parent: QModelIndex = QModelIndex()) -> int:  # noqa: B008, N802 (Qt's names)
         """How many galaxies."""
@@ -133,5 +139,7 @@ class QueueModel(QAbstractListModel):
             return object_id
         if role == Qt.ItemDataRole.DisplayRole:
             number = len(self.session.store.history(object_id))
-            return f"{object_id}   {number} revision{'s' * (number > 1)}" if number else object_id
+            revisions = f"{number} revision{'s' * (number > 1)}" if number else ""
+            waiting = "● unfinished drawing" if object_id in self.unfinished else ""
+            return "   ".join(filter(None, (object_id, revisions, waiting)))
         return None

@@ -49,6 +49,8 @@ class ReviewPage(QWidget):
         self.words.setText(review.words if review else "")
         if review is not None and review.is_blind:
             self.history.setPlainText("hidden during a blind comparison")
+        elif bench.session.blind_repeat:
+            self.history.setPlainText("hidden while you draw without it")
         else:
             self.history.setPlainText("\n".join(_history(bench.session)) or "none yet")
         standing = preferences(bench.session.store)
