@@ -2,6 +2,7 @@
 
 import re
 import shlex
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -72,6 +73,7 @@ def test_every_command_of_a_page_runs(page: Path, tmp_path: Path, monkeypatch: p
         raise SystemExit
 
     monkeypatch.setattr("os.execv", in_its_place)
+    monkeypatch.setattr("flaxgal.cli_fetch._follow", lambda _events, _store: 0)  # nothing is asked of real archives
     monkeypatch.chdir(tmp_path)
     rng = np.random.default_rng(0)
     for folder in ("pictures", "masks"):
@@ -79,6 +81,8 @@ def test_every_command_of_a_page_runs(page: Path, tmp_path: Path, monkeypatch: p
         for k in range(12):
             pixels = rng.integers(0, 200, (64, 64)) if folder == "pictures" else 255 * (rng.random((64, 64)) > 0.9)
             Image.fromarray(pixels.astype(np.uint8)).save(Path(folder) / f"galaxy-{k}.png")
+    shutil.copytree("pictures", "seed/images")
+    shutil.copytree("masks", "seed/masks")
     assert run(["mock", "cutouts", "--form", "cutouts", "--number", "8"]) == 0
     found = commands(page)
     assert found
