@@ -13,20 +13,20 @@ from typing import Any
 import numpy as np
 from jaxtyping import UInt8
 
-from flaxgal.labels.revisions import UNCERTAIN, Revision
+from flaxgal.labels.drawing import MASK_VALUES, mask_of
+from flaxgal.labels.revisions import Revision
 from flaxgal.survey.cutout import Cutout, FirstRow, wcs_pixel_scale_arcsec
 from flaxgal.survey.display import lupton_rgb, one_band, sky_level
-from flaxgal.survey.prediction import CLASS_CODES, Prediction
+from flaxgal.survey.prediction import Prediction
 
 __all__ = [
     "LayerData",
     "bad_pixel_layer",
     "class_colours",
-    "class_map",
     "cutout_layers",
     "first_row_of",
+    "mask_in_layer",
     "mask_layer",
-    "mask_of",
     "prediction_layers",
     "revision_layers",
 ]
@@ -36,8 +36,6 @@ LayerData = tuple[Any, dict[str, Any], str]
 
 FAINTEST_SIGMA, BRIGHTEST_SIGMA = -2.0, 30.0
 """Contrast limits of a band in linear flux, in sigma of its sky: an outer disc shows, a core saturates."""
-SOME_CLASS = 0.5
-"""A pixel is shown as of a class when at least this share of people marked it."""
 
 
 def cutout_layers(cutout: Cutout) -> list[LayerData]:
@@ -154,13 +152,13 @@ def revision_layers(revision: Revision, cutout: Cutout | None = None, *, wcs: An
             for name, share in zip(revision.classes, revision.fraction, strict=True)
         ]
     marks = mask_layer(
-        class_map(revision), name=who, cutout=cutout, first_row=first_row, wcs=wcs, metadata={"revision": revision}
+        mask_of(revision), name=who, cutout=cutout, first_row=first_row, wcs=wcs, metadata={"revision": revision}
     )
     galaxy = cutout_layers(cutout) if cutout is not None else []
     return [*galaxy, *shares, marks]
 
 
-def mask_of(data: Any, *, name: str = "marks") -> UInt8[np.ndarray, "y x"]:
+def mask_in_layer(data: Any, *, name: str = "marks") -> UInt8[np.ndarray, "y x"]:
     """The class map that a labels layer's array holds, in the type and with the values that a revision has.
 
     Raises
@@ -169,10 +167,9 @@ def mask_of(data: Any, *, name: str = "marks") -> UInt8[np.ndarray, "y x"]:
         If it is no image (y, x) of whole numbers, or holds other values than 0, 1, 2 and 255.
     """
     mask = np.asarray(data)
-    allowed = [0, *CLASS_CODES.values(), UNCERTAIN]
     if mask.ndim != 2 or mask.dtype.kind not in "iub":
         raise ValueError(f"{name}: labels of shape {mask.shape} and type {mask.dtype}; wanted whole numbers (y, x)")
-    strange = np.setdiff1d(mask, allowed)
+    strange = np.setdiff1d(mask, MASK_VALUES)
     if strange.size:
         raise ValueError(
             f"{name}: labels {', '.join(map(str, strange[:5].tolist()))}; a galaxy's mask has 0 background, 1 arm, "
@@ -198,16 +195,6 @@ def _band_layer(cutout: Cutout, number: int) -> LayerData:
         **_placed(cutout.first_row, cutout.wcs),
     }
     return flux, options, "image"
-
-
-def class_map(revision: Revision) -> UInt8[np.ndarray, "y x"]:
-    """A revision's mask; of soft votes the class that most people, and at least half, marked."""
-    if revision.mask is not None:
-        return revision.mask
-    fraction = revision.target(revision.classes)
-    codes = np.array([CLASS_CODES[name] for name in revision.classes], np.uint8)
-    mask = np.where(fraction.max(axis=0) >= SOME_CLASS, codes[fraction.argmax(axis=0)], 0)
-    return np.where(revision.weight() > 0, mask, UNCERTAIN).astype(np.uint8)
 
 
 def class_colours() -> dict[str, Any]:

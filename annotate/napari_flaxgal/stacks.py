@@ -10,10 +10,11 @@ from typing import Any
 import numpy as np
 from jaxtyping import Shaped, UInt8
 
+from flaxgal.labels.drawing import mask_of
 from flaxgal.labels.store import Store
 from flaxgal.survey.cutout import Cutout, FirstRow, Unreadable, find_cutouts, read_cutout
 from flaxgal.survey.display import lupton_rgb
-from napari_flaxgal.layers import LayerData, class_colours, class_map
+from napari_flaxgal.layers import LayerData, class_colours
 
 __all__ = ["folder_layers", "store_layers"]
 
@@ -127,7 +128,7 @@ def _marks(store: Store, object_id: str) -> UInt8[np.ndarray, "y x"]:
     cutout_row = store.cutout(object_id).first_row
     if revision is None:
         return np.zeros(store.galaxies()[object_id].image_shape, np.uint8)
-    return _from_the_top(class_map(revision), cutout_row)
+    return _from_the_top(mask_of(revision), cutout_row)
 
 
 def _from_the_top(image: Shaped[np.ndarray, "y x *channel"], first_row: FirstRow) -> Shaped[np.ndarray, ...]:

@@ -7,7 +7,6 @@ Files of a store are never written here: the dock's Commit does that.
 
 from __future__ import annotations
 
-import getpass
 import gzip
 import io
 from pathlib import Path
@@ -15,12 +14,13 @@ from typing import Any
 
 import numpy as np
 
+from flaxgal.labels.annotating import login_name
 from flaxgal.labels.files import is_store
 from flaxgal.labels.revisions import ORIGINS, Revision, revision_to_fits
 from flaxgal.survey.atomic import write_durably
 from flaxgal.survey.cutout import Cutout
 from flaxgal.survey.prediction import CLASS_CODES
-from napari_flaxgal.layers import first_row_of, mask_of
+from napari_flaxgal.layers import first_row_of, mask_in_layer
 
 __all__ = ["write_labels"]
 
@@ -62,17 +62,23 @@ def _must_lie_outside_stores(path: str) -> None:
 
 
 def _revision(path: str, data: Any, options: dict[str, Any], cutout: Cutout) -> bytes:
-    mask = mask_of(data, name=Path(path).name)
+    mask = mask_in_layer(data, name=Path(path).name)
     if mask.shape != cutout.image_shape:
         raise ValueError(
             f"{path}: the layer has {mask.shape[0]} × {mask.shape[1]} pixels, its galaxy {cutout.object_id} "
             f"{cutout.image_shape[0]} × {cutout.image_shape[1]}; save it as .fits or .png"
         )
     before = options["metadata"].get("revision")
+    annotator = before.annotator if before is not None else login_name()
+    if not annotator:
+        raise ValueError(
+            f"{path}: this computer does not say who is logged in, and a revision names its annotator; draw in "
+            f"flaxgal's dock, or save as .fits"
+        )
     classes = tuple(name for name, code in CLASS_CODES.items() if name == "arm" or (mask == code).any())
     revision = Revision(
         object_id=cutout.object_id,
-        annotator=before.annotator if before is not None else _login_name(path),
+        annotator=annotator,
         origin=ORIGINS[0],
         source=f"napari layer {options.get('name', '')}".strip(),
         parent=before.revision_id if before is not None else "",
@@ -81,16 +87,6 @@ def _revision(path: str, data: Any, options: dict[str, Any], cutout: Cutout) -> 
         mask=mask,
     )
     return revision_to_fits(revision, cutout.wcs)
-
-
-def _login_name(path: str) -> str:
-    try:
-        return getpass.getuser()
-    except (OSError, KeyError, ImportError):
-        raise ValueError(
-            f"{path}: this computer does not say who is logged in, and a revision names its annotator; draw in "
-            f"flaxgal's dock, or save as .fits"
-        ) from None
 
 
 def _fits(path: str, data: Any, options: dict[str, Any]) -> bytes:

@@ -6,7 +6,7 @@ from typing import get_args, get_type_hints
 import pytest
 import tyro
 
-from flaxgal.labels.annotating import AnnotateConfig
+from flaxgal.labels.annotating import AnnotateConfig, login_name
 from flaxgal.labels.queue import ORDERS, SHOWS, Order
 
 FULL = AnnotateConfig(
@@ -55,3 +55,15 @@ def test_the_order_is_the_one_that_queues_take():
 def test_choices_that_do_not_go_together_are_refused_in_words(choices, wanted):
     with pytest.raises(ValueError, match=wanted):
         AnnotateConfig(**choices)
+
+
+@pytest.mark.parametrize("error", [OSError("no user"), KeyError("uid not found: 1234"), ImportError("no pwd")])
+def test_where_nobody_is_logged_in_the_login_name_is_empty(monkeypatch, error):
+    monkeypatch.setattr("getpass.getuser", lambda: "anna")
+    assert login_name() == "anna"
+
+    def fails():
+        raise error
+
+    monkeypatch.setattr("getpass.getuser", fails)
+    assert login_name() == ""

@@ -13,8 +13,8 @@ from napari_flaxgal.layers import (
     bad_pixel_layer,
     cutout_layers,
     first_row_of,
+    mask_in_layer,
     mask_layer,
-    mask_of,
     prediction_layers,
     revision_layers,
 )
@@ -105,13 +105,13 @@ def test_a_mask_survives_the_way_into_a_layer_and_back():
     layer = viewer.layers[0]
     assert isinstance(layer, Labels)
     layer.data[0, 0] = 2
-    np.testing.assert_array_equal(mask_of(layer.data)[1:], revision().mask[1:])
-    assert mask_of(layer.data)[0, 0] == 2
-    assert mask_of(layer.data).dtype == np.uint8
+    np.testing.assert_array_equal(mask_in_layer(layer.data)[1:], revision().mask[1:])
+    assert mask_in_layer(layer.data)[0, 0] == 2
+    assert mask_in_layer(layer.data).dtype == np.uint8
     assert first_row_of({"scale": layer.scale}) == "bottom"
 
 
-def test_a_mask_of_another_size_than_its_galaxy_is_refused():
+def test_a_mask_in_layer_another_size_than_its_galaxy_is_refused():
     with pytest.raises(ValueError, match="galaxy 1: the mask has 5 × 7 pixels, its image 24 × 32"):
         mask_layer(np.zeros((5, 7), np.uint8), cutout=galaxy())
 
@@ -126,7 +126,7 @@ def test_a_mask_of_another_size_than_its_galaxy_is_refused():
 )
 def test_labels_that_are_no_classes_are_refused(data, sentence):
     with pytest.raises(ValueError, match=sentence):
-        mask_of(data)
+        mask_in_layer(data)
 
 
 @pytest.mark.parametrize("value", [0.0, np.nan])

@@ -125,10 +125,19 @@ def test_nothing_is_saved_inside_a_store_whose_files_never_change(tmp_path, endi
         onto.symlink_to(path)
     before = files_of(store)
     data, options, _ = mask_layer(np.zeros(SHAPE, np.uint8), cutout=galaxy())
-    with pytest.raises(ValueError, match=r"in the label store .*labels, whose files never change: .* save it elsewhere"):
+    with pytest.raises(
+        ValueError, match=r"in the label store .*labels, whose files never change: .* save it elsewhere"
+    ):
         write_labels(str(onto), data, options)
     assert files_of(store) == before
     np.testing.assert_array_equal(store.revision(kept.revision_id).mask, revision().mask)
+
+
+def test_a_revision_of_nobody_is_refused_in_a_sentence(tmp_path, monkeypatch):
+    monkeypatch.setattr("getpass.getuser", lambda: (_ for _ in ()).throw(OSError("no user")))
+    data, options, _ = mask_layer(revision().mask, cutout=galaxy())
+    with pytest.raises(ValueError, match=r"does not say who is logged in, .* draw in flaxgal's dock, or save as .fits"):
+        write_labels(str(tmp_path / "mask.fits.gz"), data, options)
 
 
 def test_napari_finds_the_writer_for_each_ending(tmp_path, monkeypatch):
