@@ -9,14 +9,14 @@ import sys
 from pathlib import Path
 from typing import Annotated
 
-from tyro.conf import Positional, arg
+from tyro.conf import arg
 
+from flaxgal.cli_words import StoreFolder
 from flaxgal.labels.annotating import AnnotateConfig
 from flaxgal.progress import bars, silent
 
 __all__ = ["annotate", "retrain"]
 
-StoreFolder = Annotated[Positional[Path], arg(metavar="STORE")]
 OPENED = AnnotateConfig()
 
 

@@ -7,7 +7,7 @@ with masks and ratios compared with the truth.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from flaxgal.config import DataConfig, MockConfig, TrainConfig
 from flaxgal.datasets.builders import build_snapshot
 from flaxgal.datasets.mocks import mock_examples
 from flaxgal.figures import arms_found, learning_curves, prediction_panels, ratio_scatter, save
+from flaxgal.labels.verify import untracked
 from flaxgal.measure.catalogue import measure_galaxies, to_table, write_catalogue
 from flaxgal.measure.flux import Measurement
 from flaxgal.metrics import bootstrap_interval, confusion, dice
@@ -39,12 +40,8 @@ BAND = "i"
 """The band whose flux ratios are compared with the truth."""
 
 
-Track = Callable[[Iterable[Any], str, int], Iterator[Any]]
+Track = Callable[[Iterable[Any], str, int], Iterable[Any]]
 """Passes items through, and shows under a name how many of a total have gone by."""
-
-
-def _untracked(items: Iterable[Any], _name: str, _total: int) -> Iterator[Any]:
-    return iter(items)
 
 
 @dataclass(frozen=True)
@@ -86,7 +83,7 @@ class DemoResult:
 
 
 def run_demo(
-    out: Path, *, galaxies: int, steps: int, test_galaxies: int, seed: int = 0, track: Track = _untracked
+    out: Path, *, galaxies: int, steps: int, test_galaxies: int, seed: int = 0, track: Track = untracked
 ) -> DemoResult:
     """Run the main job in the folder `out`, which an earlier demo may have made.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ from typing import Any
 from flaxgal.datasets.builders import Snapshot, build_snapshot, open_snapshot
 from flaxgal.datasets.examples import Example, example_of
 from flaxgal.labels.store import Store
+from flaxgal.labels.verify import untracked
 from flaxgal.survey.cutout import Unreadable
 
 __all__ = ["Recipe", "examples_like", "read_recipe", "rebuild_snapshot"]
@@ -114,17 +115,13 @@ def examples_like(store: Store, recipe: Recipe) -> Iterator[Example | Unreadable
     yield from recipe.left_out
 
 
-def _silently(items: Iterator[Any], *_about: Any) -> Iterator[Any]:
-    return items
-
-
 def rebuild_snapshot(
     store: Store,
     like: Path | str,
     out_dir: Path | str,
     *,
     version: str | None = None,
-    track: Callable[..., Iterator[Any]] = _silently,
+    track: Callable[..., Iterable[Any]] = untracked,
 ) -> Path:
     """Write a snapshot again from the revisions that it names, and return the new folder.
 

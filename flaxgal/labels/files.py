@@ -32,6 +32,7 @@ __all__ = [
     "keep",
     "kept_files",
     "name_of",
+    "quoted",
     "shard_of",
     "understood_about",
 ]
@@ -91,9 +92,13 @@ def understood_about(content: bytes, path: Path) -> dict[str, Any]:
 
 def name_of(kind: str, object_id: str, content: bytes) -> str:
     """Where a file belongs, relative to the store. For a file about many galaxies, `object_id` is its name."""
-    readable = re.sub(r"^\.", "%2E", quote(object_id, safe="+ ").replace(" ", "_"))  # no hidden files
-    file = f"{readable[:80]}.{_hashed(content)}{ENDINGS[kind]}"
+    file = f"{quoted(object_id)[:80]}.{_hashed(content)}{ENDINGS[kind]}"
     return f"{kind}/{file}" if kind in FLAT else f"{kind}/{shard_of(object_id)}/{file}"
+
+
+def quoted(name: str) -> str:
+    """An id, or a name of a person, as part of a file's name: readable, and never that of a hidden file."""
+    return re.sub(r"^\.", "%2E", quote(name, safe="+ ").replace(" ", "_"))
 
 
 def shard_of(object_id: str) -> str:

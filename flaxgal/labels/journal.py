@@ -19,9 +19,9 @@ import re
 import uuid
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import quote
 
 from flaxgal.labels.drawing import Drawing
+from flaxgal.labels.files import quoted
 from flaxgal.labels.journal_lines import Written, as_line, begun, difference, header, replayed, understood
 from flaxgal.survey.atomic import sync
 
@@ -248,7 +248,7 @@ def _make_folder(folder: Path) -> None:
 
 def _readable(name: str) -> str:
     """An id or a name of a person as part of a file name; a long one is cut and closed with its hash."""
-    readable = re.sub(r"^\.", "%2E", quote(name, safe="+ ").replace(" ", "_"))
+    readable = quoted(name)
     return readable if len(readable) <= 80 else f"{readable[:60]}-{hashlib.sha256(name.encode()).hexdigest()[:16]}"
 
 

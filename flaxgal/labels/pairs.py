@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float32, Shaped, UInt8
 
-from flaxgal.labels.revisions import UNCERTAIN, Revision
+from flaxgal.labels.revisions import UNCERTAIN, Revision, same_pixels
 from flaxgal.labels.store import Store
 from flaxgal.survey.cutout import Cutout, FirstRow, Unreadable, read_cutout
 from flaxgal.survey.headers import stem_of
@@ -161,16 +161,10 @@ def commit_once(store: Store, revision: Revision) -> ImportedPair:
     own = [line for line in store.history(revision.object_id) if line.provenance.annotator == revision.annotator]
     if own:
         last = store.revision(own[-1].revision_id)
-        if _same_marks(last, revision):
+        if last.classes == revision.classes and same_pixels(last, revision):
             return ImportedPair(object_id=revision.object_id, revision_id=last.revision_id, is_new=False)
     kept = store.commit(revision)
     return ImportedPair(object_id=kept.object_id, revision_id=kept.revision_id, is_new=True)
-
-
-def _same_marks(one: Revision, other: Revision) -> bool:
-    pairs = [(one.mask, other.mask), (one.fraction, other.fraction)]
-    same = [a is b if a is None or b is None else np.array_equal(a, b, equal_nan=True) for a, b in pairs]
-    return all(same) and one.classes == other.classes
 
 
 def _read_mask(path: Path) -> np.ndarray:

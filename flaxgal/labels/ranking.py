@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from flaxgal.labels.files import checked
+from flaxgal.labels.files import checked, hash_in
 from flaxgal.labels.revisions import utc_now
 
 if TYPE_CHECKING:
@@ -126,14 +126,14 @@ def ranking_from_ecsv(content: bytes, *, path: Path) -> Ranking:
             f"{path.name}: found no ranking in it ({error}); expected a table that flaxgal rank wrote: remove it from "
             f"{path.parent} and rank again"
         ) from None
-    return Ranking(**origin, rows=rows, ranking_id=_content_hash(path))
+    return Ranking(**origin, rows=rows, ranking_id=hash_in(path.name))
 
 
 def keep_ranking(store: Store, ranking: Ranking) -> Ranking:
     """Write a ranking into a store; it is returned with its `ranking_id`."""
     when = re.sub(r"\D", "", ranking.created_utc)[:14]  # first: names in order are then rankings in order of time
     path = store.keep_ranking(f"{when}-{ranking.run}", ranking_to_ecsv(ranking))
-    return dataclasses.replace(ranking, ranking_id=_content_hash(path))
+    return dataclasses.replace(ranking, ranking_id=hash_in(path.name))
 
 
 def newest_ranking(store: Store) -> Ranking | None:
@@ -151,8 +151,3 @@ def newest_ranking(store: Store) -> Ranking | None:
 def _most_useful_first(row: RankedGalaxy) -> tuple[bool, float, str]:
     unknown = math.isnan(row.usefulness)
     return unknown, 0.0 if unknown else -row.usefulness, row.object_id
-
-
-def _content_hash(path: Path) -> str:
-    """The hash that ends a file's name."""
-    return path.name.removesuffix(".ecsv").rsplit(".", 1)[-1]
