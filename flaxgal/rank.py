@@ -23,7 +23,7 @@ from flaxgal.config import PredictConfig
 from flaxgal.labels.ranking import RankedGalaxy, Ranking, keep_ranking
 from flaxgal.labels.revisions import utc_now
 from flaxgal.labels.store import Store
-from flaxgal.measure.disc import GalaxyLight, galaxy_light, has_visible_disc
+from flaxgal.measure.disc import CentralGalaxy, central_galaxy, has_visible_disc
 from flaxgal.predict import predict_cutouts, weights_sha256
 from flaxgal.survey.atomic import replaced_when_whole
 from flaxgal.survey.cutout import Cutout, Unreadable
@@ -101,7 +101,7 @@ class _Seen:
 
     def __init__(self, store: Store, names: Sequence[str]) -> None:
         self._store, self._names = store, names
-        self._waiting: dict[str, tuple[GalaxyLight, bool]] = {}
+        self._waiting: dict[str, tuple[CentralGalaxy, bool]] = {}
 
     def cutouts(self) -> Iterator[Cutout | Unreadable]:
         for name in self._names:
@@ -110,7 +110,7 @@ class _Seen:
             except ValueError as error:
                 yield Unreadable(name, str(error))
                 continue
-            light = galaxy_light(cutout)
+            light = central_galaxy(cutout)
             self._waiting[name] = light, has_visible_disc(cutout, light=light)
             yield cutout
 

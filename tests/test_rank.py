@@ -25,7 +25,7 @@ from flaxgal.labels.ranking import (
 from flaxgal.labels.revisions import Revision
 from flaxgal.labels.store import Store
 from flaxgal.labels.verify import verify
-from flaxgal.measure.disc import galaxy_light
+from flaxgal.measure.disc import central_galaxy
 from flaxgal.models.unet import UNet
 from flaxgal.predict import PredictConfig, predict_cutouts
 from flaxgal.rank import rank, usefulness
@@ -102,7 +102,7 @@ def test_every_unlabelled_galaxy_is_ranked_by_the_entropy_of_the_mean_over_turne
     assert list(ranking.rows.values()) == rows
     run, cutout = checkpoint.load_run(run_folder), store.cutout("g3")
     (prediction,) = predict_cutouts(run, [cutout], config=PredictConfig(orientations=8))
-    expected = usefulness(prediction.arm_probability, galaxy_light(cutout).light)
+    expected = usefulness(prediction.arm_probability, central_galaxy(cutout).light)
     assert ranking.rows["g3"].usefulness == pytest.approx(expected, rel=1e-5)
     assert 0 < expected < 1
     assert len({row.usefulness for row in rows}) == 4

@@ -25,7 +25,7 @@ from flaxgal.measure.geometry import (
 from flaxgal.measure.sources import detection_image, find_sources
 from flaxgal.survey.cutout import Cutout
 
-__all__ = ["GalaxyLight", "galaxy_light", "has_visible_disc"]
+__all__ = ["CentralGalaxy", "central_galaxy", "has_visible_disc"]
 
 GAMMA = 2.2
 LARGEST = 128
@@ -42,7 +42,7 @@ NAN = float("nan")
 
 
 @dataclass(frozen=True, eq=False)
-class GalaxyLight:
+class CentralGalaxy:
     """The light of the galaxy at a cutout's centre, all bands together, and its shape in numbers."""
 
     light: Float[np.ndarray, "y x"]
@@ -61,7 +61,7 @@ class GalaxyLight:
         return bool(self.light.any())
 
 
-def galaxy_light(cutout: Cutout) -> GalaxyLight:
+def central_galaxy(cutout: Cutout) -> CentralGalaxy:
     """Find the galaxy at the centre of a cutout and measure its light; `found` is False where there is none.
 
     Large frames are looked at in blocks of pixels, at most `LARGEST` on a side. Pictures are taken back to something
@@ -72,7 +72,7 @@ def galaxy_light(cutout: Cutout) -> GalaxyLight:
     noise = np.array([pixel_noise(image, good) for image, good in zip(flux, usable, strict=True)])
     sky = np.array([border_sky(image, good) for image, good in zip(flux, usable, strict=True)])
     seen = np.isfinite(noise) & np.isfinite(sky)
-    nothing = GalaxyLight(np.zeros(cutout.image_shape))
+    nothing = CentralGalaxy(np.zeros(cutout.image_shape))
     if not seen.any():
         return nothing
     least = 1e-6 * np.nanmax(np.abs(np.where(usable, flux, np.nan)), axis=(1, 2), initial=1e-30)
@@ -96,7 +96,7 @@ def galaxy_light(cutout: Cutout) -> GalaxyLight:
     at_half = profile.mean[max(0, round(0.8 * half)) : round(1.2 * half) + 1]
     light = np.where(sources.galaxy & good & (radius <= edge), np.maximum(together, 0.0), 0.0)
     height, width = cutout.image_shape
-    return GalaxyLight(
+    return CentralGalaxy(
         light=light.repeat(side, axis=0).repeat(side, axis=1)[:height, :width],
         half_light_radius_pixels=half * side,
         axis_ratio=ellipse.axis_ratio,
@@ -105,15 +105,15 @@ def galaxy_light(cutout: Cutout) -> GalaxyLight:
     )
 
 
-def has_visible_disc(cutout: Cutout, *, light: GalaxyLight | None = None) -> bool:
-    """Whether a disc can be seen in which arms would show, were there any; `light` if `galaxy_light` was asked already.
+def has_visible_disc(cutout: Cutout, *, light: CentralGalaxy | None = None) -> bool:
+    """Whether a disc can be seen in which arms would show, were there any; `light` if it was measured already.
 
     On mock galaxies of half-light radii of 1.5 to 22 pixels and a S/N of 20 to 3,000 it says yes of 86 % of spirals
     with a visible arm mask, a radius above 6.5 pixels and an inclination below 60 degrees, of 5 % of ellipticals of
     such radii, and of a quarter of discs below 3 pixels. In pictures the stretch hides the concentration, and
     elliptical galaxies pass.
     """
-    found = light or galaxy_light(cutout)
+    found = light or central_galaxy(cutout)
     return bool(
         found.found
         and found.half_light_radius_pixels >= LEAST_RADIUS_PIXELS

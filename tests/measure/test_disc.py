@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from flaxgal.measure.disc import galaxy_light, has_visible_disc
+from flaxgal.measure.disc import central_galaxy, has_visible_disc
 from flaxgal.survey.cutout import Cutout
 
 
@@ -41,7 +41,7 @@ def test_what_shows_no_disc_is_told_from_one(seed):
 
 
 def test_shape_and_size_of_a_disc_are_recovered():
-    found = galaxy_light(draw(radius=10.0, axis_ratio=0.7, size=96, brightness=100.0))
+    found = central_galaxy(draw(radius=10.0, axis_ratio=0.7, size=96, brightness=100.0))
     assert found.half_light_radius_pixels == pytest.approx(10, rel=0.06)
     assert found.axis_ratio == pytest.approx(0.7, abs=0.06)
     assert found.concentration == pytest.approx(2.32, abs=0.15)  # of an exponential
@@ -49,14 +49,14 @@ def test_shape_and_size_of_a_disc_are_recovered():
 
 def test_turning_mirroring_and_enlarging_a_galaxy_changes_nothing():
     cutout = draw()
-    expected = galaxy_light(cutout)
+    expected = central_galaxy(cutout)
     for turn in (lambda image: np.rot90(image, 1, (1, 2)), lambda image: image[:, :, ::-1]):
-        turned = galaxy_light(Cutout(object_id="g", flux=turn(cutout.flux), bands=("i",), unit="nJy"))
+        turned = central_galaxy(Cutout(object_id="g", flux=turn(cutout.flux), bands=("i",), unit="nJy"))
         assert turned.half_light_radius_pixels == pytest.approx(expected.half_light_radius_pixels, rel=0.02)
         assert turned.axis_ratio == pytest.approx(expected.axis_ratio, rel=0.02)
     for times in (3, 7):
         large = np.kron(cutout.flux, np.ones((1, times, times), np.float32))[:, :-1]  # no multiple of the blocks
-        found = galaxy_light(Cutout(object_id="g", flux=large, bands=("i",), unit="nJy"))
+        found = central_galaxy(Cutout(object_id="g", flux=large, bands=("i",), unit="nJy"))
         assert found.half_light_radius_pixels == pytest.approx(times * expected.half_light_radius_pixels, rel=0.1)
         assert found.light.shape == large.shape[1:]
 
@@ -65,10 +65,10 @@ def test_the_light_is_the_galaxys_own_and_not_its_neighbours():
     cutout = draw(axis_ratio=1.0, radius=6.0)
     y, x = np.mgrid[:64, :64]
     star = 3000 * np.exp(-((y - 55) ** 2 + (x - 52) ** 2) / 5)
-    crowded = galaxy_light(
+    crowded = central_galaxy(
         Cutout(object_id="g", flux=cutout.flux + star[None].astype(np.float32), bands=("i",), unit="nJy")
     )
-    alone = galaxy_light(cutout)
+    alone = central_galaxy(cutout)
     assert crowded.light[50:60, 47:57].max() == 0
     assert crowded.light.sum() == pytest.approx(alone.light.sum(), rel=0.1)
     assert alone.light.min() == 0
@@ -81,7 +81,7 @@ def test_a_picture_of_a_disc_is_one_too():
     grey = np.rint(255 * (light / light.max()) ** (1 / 2.2))
     picture = Cutout(object_id="p", flux=grey[None].astype(np.float32), bands=("grey",), unit="picture")
     assert has_visible_disc(picture)
-    assert galaxy_light(picture).half_light_radius_pixels == pytest.approx(9, rel=0.15)
+    assert central_galaxy(picture).half_light_radius_pixels == pytest.approx(9, rel=0.15)
 
 
 @pytest.mark.parametrize("kind", ["noise", "dark", "empty", "half empty", "one pixel", "negative", "tiny"])
@@ -98,7 +98,7 @@ def test_frames_without_a_galaxy_have_no_disc_and_stop_nobody(kind):
     }[kind]
     cutout = Cutout(object_id="g", flux=flux, bands=("i",), unit="nJy")
     assert not has_visible_disc(cutout)
-    assert galaxy_light(cutout).light.shape == flux.shape[1:]
+    assert central_galaxy(cutout).light.shape == flux.shape[1:]
 
 
 def test_spirals_among_mock_galaxies_have_visible_discs_and_ellipticals_have_none():
