@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 
 from tyro.conf import arg
 
-from flaxgal.cli_words import StoreFolder, closing, say
+from flaxgal.cli_words import StoreFolder, closing
 from flaxgal.progress import track
 
 __all__ = ["build", "rank", "store_agreement"]
@@ -175,9 +175,11 @@ def store_agreement(store: StoreFolder, *, out: Path | None = None, threshold: f
     found = list(track(agreement(Store.open(store)), "pairs"))
     pairs = [item for item in found if isinstance(item, Pair)]
     left_out = [item.reason for item in found if not isinstance(item, Pair)]
-    heads = ("galaxies", "pairs", "Dice", "kappa", "independent", "Dice", "repeats", "own Dice", "own kappa")
-    print(f"{'':>16s}" + "".join(f"{head:>12s}" for head in heads))
-    for row in by_annotator(pairs):
+    summaries = by_annotator(pairs)
+    if summaries:
+        heads = ("galaxies", "pairs", "Dice", "kappa", "independent", "Dice", "repeats", "own Dice", "own kappa")
+        print(f"{'':>16s}" + "".join(f"{head:>12s}" for head in heads))
+    for row in summaries:
         first = (row.galaxies, row.pairs, row.dice, row.kappa, row.independent_pairs, row.independent_dice)
         values = (*first, row.repeats, row.self_dice, row.self_kappa)
         print(f"{row.annotator:>16s}" + "".join(f"{_number(value):>12s}" for value in values))
@@ -188,11 +190,10 @@ def store_agreement(store: StoreFolder, *, out: Path | None = None, threshold: f
     if out is not None:
         with replaced_when_whole(out) as temporary:
             agreement_table(pairs).write(temporary, format="ascii.ecsv")
-    where = f": {out}" if out else ""
-    compared = f"{len(galaxies)} galaxies with several annotators, {len(disputed)} of them disputed{where}"
-    if not pairs and not left_out:
-        say("no galaxy has masks by two annotators, or a blind repeat")
-    return closing(compared, int(bool(pairs) or not left_out), left_out)
+    compared = f"{len(galaxies)} galaxies with several annotators, {len(disputed)} of them disputed"
+    if not pairs:
+        compared = "no galaxy has masks by two annotators, or a blind repeat: nothing to compare"
+    return closing(f"{compared}{f': {out}' if out else ''}", int(bool(pairs) or not left_out), left_out)
 
 
 def _number(value: int | float) -> str:

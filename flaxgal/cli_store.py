@@ -162,8 +162,8 @@ def store_merge(
     for path in others:
         merged = merge(labels, path, track=track)
         print(
-            f"{path}: {merged.galaxies} galaxies, {merged.revisions} revisions, {merged.notes} notes and "
-            f"{merged.rankings} rankings came in{already(merged.already)}"
+            f"{path}: {merged.galaxies} galaxies, {merged.revisions} revisions, {merged.notes} notes, "
+            f"{merged.rankings} rankings and {merged.splits} split tables came in{already(merged.already)}"
         )
         worked += merged.new + merged.already
         left_out += merged.refused

@@ -86,9 +86,16 @@ def test_agreement_is_printed_by_annotator_and_written_pair_by_pair(
     assert sorted(table["object_id"]) == ["g0", "g1"]
     assert run(["store", "agreement", str(store.path), "--out", str(tmp_path / "a.csv")]) == 2
     assert "ends in .ecsv, found .csv" in capsys.readouterr().err
-    alone = Store.create(tmp_path / "alone")
+
+
+def test_agreement_of_nothing_is_one_sentence_and_no_table(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    alone, out = Store.create(tmp_path / "alone"), tmp_path / "agreement.ecsv"
+    nothing = "no galaxy has masks by two annotators, or a blind repeat: nothing to compare"
     assert run(["store", "agreement", str(alone.path)]) == 0
-    assert "no galaxy has masks by two annotators" in capsys.readouterr().err
+    assert capsys.readouterr() == (f"{nothing}\n", "")
+    assert run(["store", "agreement", str(alone.path), "--out", str(out)]) == 0
+    assert capsys.readouterr() == (f"{nothing}: {out}\n", "")
+    assert len(Table.read(out)) == 0
 
 
 def test_rank_writes_a_ranking_into_the_store(store: Store, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -23,14 +23,20 @@ def said(capsys):
 def test_a_store_goes_to_another_machine_in_one_file_and_comes_back(store, tmp_path, capsys):
     assert run(["store", "bundle", str(store.path), str(tmp_path / "laptop.tar")]) == 0
     assert run(["store", "merge", str(tmp_path / "cluster"), str(tmp_path / "laptop.tar")]) == 0
-    assert "1 galaxies, 1 revisions, 0 notes and 0 rankings came in\n" in said(capsys)[0]
+    assert "1 galaxies, 1 revisions, 0 notes, 0 rankings and 0 split tables came in\n" in said(capsys)[0]
     cluster = Store.open(tmp_path / "cluster")
     assert files_of(cluster) == files_of(store)
     cluster.commit(a_revision(a_cutout(), annotator="bo"))
     assert run(["store", "bundle", str(cluster.path), str(tmp_path / "back.tar"), "--no-galaxies"]) == 0
     assert run(["store", "merge", str(store.path), str(tmp_path / "back.tar"), str(tmp_path / "laptop.tar")]) == 0
-    assert "0 galaxies, 1 revisions, 0 notes and 0 rankings came in, 1 there already" in said(capsys)[0]
+    assert "0 galaxies, 1 revisions, 0 notes, 0 rankings and 0 split tables came in, 1 there already" in said(capsys)[0]
     assert files_of(Store.open(store.path)) == files_of(cluster)
+
+
+def test_a_merge_counts_the_split_tables_it_brings(store, tmp_path, capsys):
+    store.keep_splits(b'{"object_id": "g1", "split": "train"}\n')
+    assert run(["store", "merge", str(tmp_path / "cluster"), str(store.path)]) == 0
+    assert "0 notes, 0 rankings and 1 split tables came in\n" in said(capsys)[0]
 
 
 def test_an_empty_store_merges_without_complaint(store, tmp_path):

@@ -321,7 +321,7 @@ def test_a_read_only_store_lets_a_drawing_be_seen_and_goes_on_when_it_can_be_wri
 
 
 def test_a_stroke_on_512_pixels_is_journalled_in_less_than_50_ms(tmp_path):
-    """Loose: benchmarks/journal.py measures it."""
+    """Loose: benchmarks/annotate.py measures it."""
     drawing = a_drawing(shape=(512, 512))
     journal = begin(tmp_path, drawing)
     seconds = []
