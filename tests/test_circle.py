@@ -77,6 +77,8 @@ def test_what_is_corrected_in_the_window_is_all_that_changes_in_the_next_snapsho
     bench.commit()
     bench.open(list(store.galaxies())[-1])  # labels one that nobody had
     bench.guesses.propose()
+    with bench.drawing.block_history():
+        bench.drawing.paint((20, 20), 1)
     bench.commit()
     session.close()
 
