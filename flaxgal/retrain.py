@@ -153,7 +153,8 @@ def _score(run: Path, previous: Path | None, snapshot: Snapshot) -> dict[str, An
     """A line of the store's scores: the new run's Dice on held-out galaxies, and the previous run's on the same.
 
     Held out are the test galaxies, or while there are none the validation galaxies, which have chosen among the looks
-    of the new run and flatter it a little.
+    of the new run and flatter it a little. Where neither truth nor guess has arms Dice is 1 and says little: while any
+    galaxy held out has arms, those without do not count.
     """
     split = next((split for split in ("test", "validation") if split in snapshot.sizes), "")
     score: dict[str, Any] = {
@@ -164,6 +165,7 @@ def _score(run: Path, previous: Path | None, snapshot: Snapshot) -> dict[str, An
         "train_galaxies": snapshot.sizes["train"],
         "held_out": split,
         "held_out_galaxies": snapshot.sizes.get(split, 0),
+        "held_out_with_arms": 0,
         "dice": None,
         "low": None,
         "high": None,
@@ -174,12 +176,15 @@ def _score(run: Path, previous: Path | None, snapshot: Snapshot) -> dict[str, An
     }
     if not split:
         return score
-    new = _dices(evaluate(run, snapshot.folder, split))
+    scored = evaluate(run, snapshot.folder, split)
+    with_arms = np.asarray(scored.galaxies["arm_pixels_truth"]) > 0
+    counted = with_arms if with_arms.any() else np.ones_like(with_arms)
+    new = _dices(scored)[counted]
     low, high = bootstrap_interval(new)
-    score |= {"dice": float(new.mean()), "low": low, "high": high}
+    score |= {"held_out_with_arms": int(with_arms.sum()), "dice": float(new.mean()), "low": low, "high": high}
     if previous is not None:
         # Not into the folder of the previous run: it may be somebody else's.
-        old = _dices(evaluate(previous, snapshot.folder, split, out=run / "evaluation" / "previous_run"))
+        old = _dices(evaluate(previous, snapshot.folder, split, out=run / "evaluation" / "previous_run"))[counted]
         low, high = bootstrap_interval(new - old)
         score |= {"previous_dice": float(old.mean()), "gain_low": low, "gain_high": high}
     return score
@@ -194,10 +199,15 @@ def _in_words(score: Mapping[str, Any]) -> str:
     """The score as a sentence."""
     if score["dice"] is None:
         return f"trained on {score['train_galaxies']} galaxies; label more to have some held out to score on"
+    galaxies, with_arms = f"{score['held_out_galaxies']} galaxies held out", score["held_out_with_arms"]
+    if with_arms == score["held_out_galaxies"]:
+        galaxies += ", all with arms"
+    else:
+        galaxies = f"the {with_arms} with arms of {galaxies}" if with_arms else f"{galaxies}, none of them with arms"
     before = "" if score["previous_dice"] is None else f", {score['previous_dice']:.3f} before"
     return (
-        f"Dice {score['dice']:.3f} [{score['low']:.3f}, {score['high']:.3f}]{before}, on "
-        f"{score['held_out_galaxies']} galaxies held out; trained on {score['train_galaxies']}"
+        f"Dice {score['dice']:.3f} [{score['low']:.3f}, {score['high']:.3f}]{before}, on {galaxies}; trained on "
+        f"{score['train_galaxies']}"
     )
 
 

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from collections.abc import Collection
 from dataclasses import replace
 from pathlib import Path
 
@@ -44,14 +45,17 @@ def ids(**wanted: int) -> list[str]:
     return found
 
 
-def labelled_store(folder: Path, names: list[str]) -> Store:
-    """Bright bars on noise, each with its bar as the mask: something that a tiny network can learn."""
+def labelled_store(folder: Path, names: list[str], *, bare: Collection[str] = ()) -> Store:
+    """Bright bars on noise, each with its bar as the mask: something that a tiny network can learn.
+
+    The `bare` have no bar and an empty mask.
+    """
     store = Store.create(folder)
     y, x = np.mgrid[:SIZE, :SIZE] - (SIZE - 1) / 2
     for name in names:
         random = np.random.default_rng(sum(name.encode()))
         angle = random.uniform(0, np.pi)
-        bar = (np.abs(np.cos(angle) * y + np.sin(angle) * x) < 2) & (np.hypot(y, x) < 7)
+        bar = (np.abs(np.cos(angle) * y + np.sin(angle) * x) < 2) & (np.hypot(y, x) < 7) & (name not in bare)
         light = (40 * bar + random.normal(0, 1, bar.shape)).astype(np.float32)
         cutout = Cutout(object_id=name, flux=light[None], bands=("i",), unit="nJy")
         store.add(cutout)
@@ -171,6 +175,25 @@ def test_without_test_galaxies_the_validation_galaxies_are_the_score_and_it_says
     store = labelled_store(tmp_path / "few", ids(train=8, validation=3))
     *_, done = retrain(store.path, start_from=first_run, steps=2)
     assert (done.score["held_out"], done.score["held_out_galaxies"]) == ("validation", 3)
+    assert "on 3 galaxies held out, all with arms" in done.note
+
+
+@pytest.mark.parametrize("with_arms", [3, 0])
+def test_galaxies_without_arms_do_not_flatter_the_score(tmp_path: Path, first_run: Path, with_arms: int) -> None:
+    """Where mask and guess are both empty Dice is 1: ten ellipticals hid that no arm was found."""
+    held_out = ids(test=5)
+    store = labelled_store(tmp_path / "mixed", [*ids(train=8), *held_out], bare=held_out[with_arms:])
+    *_, done = retrain(store.path, start_from=first_run, steps=2)
+    assert (done.score["held_out_galaxies"], done.score["held_out_with_arms"]) == (5, with_arms)
+    for run, kept in ((done.run, done.score["dice"]), (first_run, done.score["previous_dice"])):
+        snapshot = snapshots_folder(store.path) / "spiral_arms"
+        galaxies = evaluate(run, snapshot, "test", out=tmp_path / "scores").galaxies
+        counted = np.isin(galaxies["object_id"], held_out[:with_arms]) | (with_arms == 0)
+        assert kept == pytest.approx(galaxies["dice"][counted].mean())
+    words = (
+        "on the 3 with arms of 5 galaxies held out" if with_arms else "on 5 galaxies held out, none of them with arms"
+    )
+    assert words in done.note
 
 
 def test_without_held_out_galaxies_there_is_a_run_and_no_score(tmp_path: Path, first_run: Path) -> None:

@@ -37,8 +37,9 @@ def read_scores(store: Path | str) -> list[dict[str, Any]]:
     """The lines of all retrainings that were scored, oldest first.
 
     Each has `run` (its folder's name), `utc`, `labels` (galaxies of the snapshot), `train_galaxies`,
-    `held_out_galaxies`, `dice` (mean arm Dice over those) with its 95 % interval `low`, `high`, `previous_run` and its
-    `previous_dice` on the same galaxies. Retrainings that had no galaxy to be scored on are left out.
+    `held_out_galaxies`, `held_out_with_arms` of them, `dice` (mean arm Dice over those with arms, or over all while
+    none has) with its 95 % interval `low`, `high`, `previous_run` and its `previous_dice` on the same galaxies.
+    Retrainings that had no galaxy to be scored on are left out.
     """
     return [score for score in _lines(store) if score.get("dice") is not None]
 
