@@ -1,10 +1,11 @@
 import gc
 import json
-import multiprocessing
 import os
 import time
+from pathlib import Path
 
 import pytest
+from stores import at_once
 
 from flaxgal.labels import index as index_module
 from flaxgal.labels.index import Index, Listing, without_garbage_collection
@@ -69,17 +70,13 @@ def test_an_index_that_was_made_anew_is_read_from_its_start(path):
 
 
 def append_many(path, start):
-    index = Index(path, FIELDS)
+    index = Index(Path(path), FIELDS)
     for number in range(200):
         index.append({f"{start} {number}": ["g" * 200, "HSC"]})
 
 
 def test_processes_that_append_at_once_lose_no_line(path):
-    processes = [multiprocessing.get_context("fork").Process(target=append_many, args=(path, name)) for name in "abc"]
-    for process in processes:
-        process.start()
-    for process in processes:
-        process.join()
+    assert at_once([(__file__, "append_many", (str(path), name)) for name in "abc"]) == [0] * 3
     assert len(known(path)) == 600
 
 

@@ -1,7 +1,6 @@
 """Several people, machines and mishaps at one store."""
 
 import json
-import multiprocessing
 import os
 import shutil
 import stat
@@ -11,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from stores import a_cutout, a_revision, files_of
+from stores import a_cutout, a_revision, at_once, files_of
 
 from flaxgal.labels import store as store_module
 from flaxgal.labels.notes import Note
@@ -146,13 +145,7 @@ def commit_many(path, name, number):
 
 def test_processes_at_one_store_lose_nothing_and_leave_nothing_behind(store):
     names = ["anna", "bo", "chi", "dee"]
-    context = multiprocessing.get_context("fork")
-    running = [context.Process(target=commit_many, args=(store.path, name, 12)) for name in names]
-    for process in running:
-        process.start()
-    for process in running:
-        process.join()
-    assert [process.exitcode for process in running] == [0] * 4
+    assert at_once([(__file__, "commit_many", (str(store.path), name, 12)) for name in names]) == [0] * 4
     store.refresh()
     assert store.status().revisions_by_annotator == dict.fromkeys(names, 12)
     assert (len(store.notes()), len(store.galaxies()), store.damaged) == (48, 13, {})

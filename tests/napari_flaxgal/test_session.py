@@ -840,7 +840,12 @@ def test_throwing_a_drawing_away_goes_back_to_what_it_began_with(store, sessions
     session.start()
     draw(session, [9])
     np.testing.assert_array_equal(session.discard(), first.mask)
+    assert session.undo()[9].any()
+    np.testing.assert_array_equal(session.discard(), first.mask)
+    here = session.object_id
+    session.next()
     assert open_drawings(store.path, "anna") == []
+    session.open(here)
     draw(session, [10])
     revision = session.commit()
     assert revision.mask is not None
