@@ -1,39 +1,47 @@
-"""The next galaxies loaded ahead in a thread, so that changing galaxy does not wait for the disk."""
+"""The next galaxies loaded and drawn ahead in a thread, so that changing galaxy waits for no disk and no sum."""
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
 from flaxgal.survey.cutout import Cutout
+from napari_flaxgal.views import Looks, View
 
 __all__ = ["LoadedAhead", "LoadedCutout"]
 
 KEPT = 12
-"""Cutouts held in memory."""
+"""Cutouts held in memory, with what was drawn of them: at 512 × 512 pixels in five bands about 20 MB each."""
 
 
 @dataclass(frozen=True)
 class LoadedCutout:
-    """A cutout with the hash of its pixels, which takes a while to compute."""
+    """A cutout with what takes a while to compute of it."""
 
     cutout: Cutout
     sha256: str
+    view: View
+    """Computed as it is asked for; `LoadedAhead.prepare` asks first."""
 
 
 class LoadedAhead:
-    """The owner of a thread that loads cutouts before they are asked for.
+    """The owner of a thread that loads cutouts before they are asked for, and draws them.
 
     Parameters
     ----------
     load : gives a galaxy's cutout, or raises; called from two threads.
+
+    Attributes
+    ----------
+    looks : how galaxies are drawn ahead.
     """
 
     def __init__(self, load: Callable[[str], Cutout]) -> None:
-        self._load = load
+        self._load, self.looks = load, Looks()
         self._kept: OrderedDict[str, Future[LoadedCutout]] = OrderedDict()
         self._kept_lock = threading.Lock()
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="flaxgal-ahead")
@@ -52,7 +60,7 @@ class LoadedAhead:
                     return future.result()
         try:
             cutout = self._load(object_id)
-            future.set_result(LoadedCutout(cutout, cutout.sha256))
+            future.set_result(LoadedCutout(cutout, cutout.sha256, View(cutout)))
         except BaseException as error:
             self._failed(object_id, future)
             future.set_exception(error)
@@ -64,24 +72,31 @@ class LoadedAhead:
             self._kept.pop(object_id, None)
 
     def prepare(self, coming: Callable[[], Iterable[str]]) -> None:
-        """Load the galaxies that `coming` names, in the thread; an earlier wish is dropped. Errors wait for `get`."""
+        """Load and draw the galaxies that `coming` names, in the thread; an earlier wish is dropped.
+
+        First the pictures of all of them, which whoever goes on waits for, then the ridges for the tracer. Errors wait
+        for `get`, or for whoever looks at the galaxy.
+        """
         self._wish += 1
         self._thread.submit(self._prepare, self._wish, coming)
 
     def close(self) -> None:
-        """End the thread after the cutout it is reading."""
+        """End the thread after the cutout that it is reading, or the picture that it is drawing."""
         self._wish += 1
         self._thread.shutdown(wait=True, cancel_futures=True)
 
     def _prepare(self, wish: int, coming: Callable[[], Iterable[str]]) -> None:
-        names: Iterator[str] = iter(coming())
-        while wish == self._wish:
-            try:
-                self.get(next(names))
-            except StopIteration:
+        ready: list[View] = []
+        for name in coming() if wish == self._wish else ():
+            with contextlib.suppress(ValueError, OSError):
+                view = self.get(name).view
+                view.picture(self.looks)
+                ready.append(view)
+            if wish != self._wish:
                 return
-            except (ValueError, OSError):
-                continue
+        for view in ready:
+            if wish == self._wish:
+                _ = view.ridge
 
     def _future(self, object_id: str) -> tuple[Future[LoadedCutout], bool]:
         """The result that is there or being made, and whether the caller must make it."""

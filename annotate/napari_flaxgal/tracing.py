@@ -10,7 +10,7 @@ from napari.layers import Labels, Points
 
 from napari_flaxgal.colours import class_colormap
 from napari_flaxgal.telling import told
-from napari_flaxgal.tools import Trace, ridge_path, ridge_strength, snap
+from napari_flaxgal.tools import Trace, ridge_path, snap
 
 if TYPE_CHECKING:
     from napari_flaxgal.workbench import Workbench
@@ -33,7 +33,6 @@ class Tracer:
         self.is_on = False
         self.snap = True
         """Whether clicks jump to the ridge of light."""
-        self._ridge: np.ndarray | None = None
         self._cancelled: Trace | None = None
         self._trace_shown: Trace | None = None
         self.preview = Labels(
@@ -54,7 +53,7 @@ class Tracer:
 
     def begin_galaxy(self) -> None:
         """Forget the galaxy before; a trace that was left open on this one is back."""
-        self._ridge = self._cancelled = None
+        self._cancelled = None
         self.turn(self.bench.session.trace is not None)
 
     def trace(self) -> None:
@@ -120,7 +119,7 @@ class Tracer:
         trace = self.bench.session.trace
         if trace is None or len(trace.points) < 2:
             raise ValueError("a ridge is followed from point to point: click at least two along the arm first")
-        self.set(replace(trace, points=ridge_path(trace.points, self.ridge)))
+        self.set(replace(trace, points=ridge_path(trace.points, self.bench.view.ridge)))
 
     def wider_trace(self) -> None:
         """Widen the traced arm by a pixel."""
@@ -207,7 +206,7 @@ class Tracer:
         if self.snap:
             scale = self.bench.session.cutout.pixel_scale_arcsec
             reach = float(np.clip(SNAP_ARCSEC / scale, 2.0, 12.0)) if scale else SNAP_PIXELS
-            point = np.array(snap((point[0], point[1]), self.ridge, reach))
+            point = np.array(snap((point[0], point[1]), self.bench.view.ridge, reach))
         trace = self.bench.session.trace
         if trace is None:
             width_pixels = max(2.0, float(self.bench.drawing.brush_size))
@@ -215,13 +214,6 @@ class Tracer:
         else:
             trace = replace(trace, points=np.vstack([trace.points, point]))
         self.set(trace)
-
-    @property
-    def ridge(self) -> np.ndarray:
-        """How much of a ridge each pixel is, worked out when it is first asked for."""
-        if self._ridge is None:
-            self._ridge = ridge_strength(self.bench.session.cutout)
-        return self._ridge
 
 
 def _dragged(trace: Trace, held: int, place: np.ndarray) -> Trace:

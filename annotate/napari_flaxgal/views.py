@@ -6,8 +6,9 @@ so that whatever is drawn in any view lands on the sky. No napari, no Qt.
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ from jaxtyping import Float, UInt8
 from flaxgal.survey.cutout import Cutout
 from flaxgal.survey.display import lupton_rgb, one_band
 from flaxgal.survey.prediction import Prediction
-from napari_flaxgal.tools import PolarFrame, arm_contrast, frame_of, residual, residual_limits
+from napari_flaxgal.tools import PolarFrame, arm_contrast, frame_of, residual, residual_limits, ridge_strength
 
 __all__ = ["COLOUR", "Looks", "View"]
 
@@ -39,11 +40,16 @@ class Looks:
 
 
 class View:
-    """One galaxy as it can be looked at; what is slow to compute is computed once."""
+    """One galaxy as it can be looked at; what is slow to compute is computed once.
+
+    Threads may share it: one that asks for what another is computing waits for that.
+    """
 
     def __init__(self, cutout: Cutout) -> None:
         self.cutout = cutout
-        self._frame: PolarFrame | None = None
+        self._known: dict[str, Any] = {}
+        self._locks = {name: threading.RLock() for name in ("frame", "residual", "contrast", "ridge", "picture")}
+        self._pictured: tuple[Looks, PolarFrame | None] | None = None
 
     @property
     def bands(self) -> tuple[str, ...]:
@@ -53,36 +59,57 @@ class View:
     @property
     def frame(self) -> PolarFrame:
         """The disc's plane, from the galaxy's own light until somebody says otherwise."""
-        if self._frame is None:
-            self._frame = frame_of(self.cutout)
-        return self._frame
+        return self._once("frame", frame_of)
 
     @frame.setter
     def frame(self, frame: PolarFrame) -> None:
-        self._frame = frame
+        self._known["frame"] = frame
 
-    @cached_property
+    @property
     def residual(self) -> Float[np.ndarray, "y x"]:
         """What is left of the light when a smooth model is taken away, in sigma of the sky."""
-        return residual(self.cutout)
+        return self._once("residual", residual)
 
-    @cached_property
+    @property
     def contrast(self) -> Float[np.ndarray, "y x"]:
         """The residual as a share of the smooth light, which shows outer arms as well as inner ones."""
-        return arm_contrast(self.cutout)
+        return self._once("contrast", arm_contrast)
 
-    def picture(self, looks: Looks) -> UInt8[np.ndarray, "y x 3"]:
-        """The picture of a view, on the view's own grid."""
+    @property
+    def ridge(self) -> Float[np.ndarray, "y x"]:
+        """How much of a ridge of light each pixel is, 0 to 1."""
+        return self._once("ridge", ridge_strength)
+
+    def picture(self, looks: Looks) -> UInt8[np.ndarray, "row column 3"]:
+        """The picture of a view, on the view's own grid; the last one is kept."""
         band = looks.band if looks.band in self.bands else self.bands[0]
+        with self._locks["picture"]:
+            wanted = (replace(looks, band=band), self.frame if looks.polar else None)
+            if wanted != self._pictured:
+                self._known["picture"] = self._drawn(*wanted)
+                self._pictured = wanted
+            return self._known["picture"]
+
+    def _drawn(self, looks: Looks, frame: PolarFrame | None) -> UInt8[np.ndarray, "row column 3"]:
         if looks.residual and looks.polar:
             picture = _grey(self.contrast, -CONTRAST, CONTRAST, looks.stretch)
         elif looks.residual:
             picture = _grey(self.residual, *residual_limits(self.residual), looks.stretch)
-        elif band == COLOUR:
+        elif looks.band == COLOUR:
             picture = lupton_rgb(self.cutout, stretch=looks.stretch)
         else:
-            picture = np.repeat(one_band(self.cutout, band, stretch=looks.stretch)[..., None], 3, axis=-1)
-        return self.frame.to_polar(picture) if looks.polar else picture
+            picture = one_band(self.cutout, looks.band, stretch=looks.stretch)
+        if frame is not None:
+            picture = frame.to_polar(picture)
+        return picture if picture.ndim == 3 else np.repeat(picture[..., None], 3, axis=-1)
+
+    def _once(self, name: str, compute: Callable[[Cutout], Any]) -> Any:
+        """What was computed before under a name, or is computed now."""
+        if name not in self._known:
+            with self._locks[name]:
+                if name not in self._known:
+                    self._known[name] = compute(self.cutout)
+        return self._known[name]
 
     def mask(self, sky_mask: UInt8[np.ndarray, "y x"], looks: Looks) -> UInt8[np.ndarray, "row column"]:
         """A mask of the sky's pixels on a view's grid, as a new array."""
@@ -134,10 +161,10 @@ class View:
         return f"{_sexagesimal(float(ra) / 15, 2)}  {_sexagesimal(float(dec), 1, signed=True)}   {pixel}"
 
 
-def _grey(image: np.ndarray, black: float, white: float, stretch: float) -> UInt8[np.ndarray, "y x 3"]:
+def _grey(image: np.ndarray, black: float, white: float, stretch: float) -> UInt8[np.ndarray, "y x"]:
     """From black to white at a stretch of 0; a higher one shows fainter light, and what is below zero as darker."""
     share = (np.nan_to_num(image) * 10.0**stretch - black) / (white - black)
-    return np.repeat(np.rint(255 * np.clip(share, 0, 1)).astype(np.uint8)[..., None], 3, axis=-1)
+    return np.rint(255 * np.clip(share, 0, 1)).astype(np.uint8)
 
 
 def _sexagesimal(value: float, decimals: int, *, signed: bool = False) -> str:

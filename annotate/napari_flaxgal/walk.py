@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from itertools import islice
+from itertools import chain, islice
 
 import numpy as np
 
@@ -15,11 +15,12 @@ from flaxgal.labels.ranking import newest_ranking
 from flaxgal.labels.store import Store
 from napari_flaxgal.ahead import LoadedAhead, LoadedCutout
 from napari_flaxgal.standing import Place, read_place, write_place
+from napari_flaxgal.views import Looks
 
 __all__ = ["EndOfQueue", "Served", "Walk"]
 
 AHEAD = 3
-"""Galaxies loaded before they are asked for."""
+"""Galaxies loaded and drawn before they are asked for."""
 
 
 class EndOfQueue(Exception):  # noqa: N818 - no error: the work is done
@@ -143,6 +144,11 @@ class Walk:
         self._store.refresh()
         self.set_queue()
 
+    def look_ahead(self, looks: Looks) -> None:
+        """Have the galaxies that come next drawn like this, too."""
+        self._ahead.looks = looks
+        self._prepare()
+
     def close(self) -> None:
         """Load nothing more."""
         self._ahead.close()
@@ -232,8 +238,8 @@ class Walk:
         return f"The queue ends here ({asked}); choose another order, or show other galaxies"
 
     def _prepare(self) -> None:
-        """Have the galaxies that come next loaded, after a look at what other people added."""
-        queue, begin = self.queue, self._cursor
+        """Have this galaxy and those that come next loaded and drawn, after a look at what other people added."""
+        queue, begin, here = self.queue, self._cursor, self._here
 
         def coming() -> Iterator[str]:
             self._store.refresh()
@@ -242,4 +248,4 @@ class Walk:
                 if not self._is_done(at):
                     yield at
 
-        self._ahead.prepare(lambda: islice(coming(), AHEAD))
+        self._ahead.prepare(lambda: chain([here] if here else [], islice(coming(), AHEAD)))

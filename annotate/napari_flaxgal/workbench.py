@@ -183,6 +183,7 @@ class Workbench:
         self._show_picture()
         if before.polar != self.looks.polar:
             self._show_all()
+        self.session.look_ahead(self.looks)
         self.changed.emit()
 
     def next_band(self) -> None:

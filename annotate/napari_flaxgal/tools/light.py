@@ -47,7 +47,7 @@ class GalaxyLight:
     """False where there is no galaxy near the middle: the ellipse is then a circle about the middle of the frame."""
 
 
-@functools.lru_cache(maxsize=4)  # a galaxy's residual, polar view and ridges all begin here
+@functools.lru_cache(maxsize=6)  # a galaxy's residual, polar view and ridges all begin here
 def galaxy_light(cutout: Cutout) -> GalaxyLight:
     """The image that residual, polar view and ridges are made from. Pictures without linear flux work too."""
     image = _linear_image(cutout) if cutout.has_linear_flux else _picture_image(cutout)

@@ -18,7 +18,7 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Bool, Float, Int, Shaped
+from jaxtyping import Bool, Float, Float32, Int, Shaped
 
 from flaxgal.measure.geometry import elliptical_radius
 from flaxgal.survey.cutout import Cutout
@@ -182,12 +182,13 @@ def frame_of(cutout: Cutout) -> PolarFrame:
     )
 
 
-def _places(frame: PolarFrame) -> tuple[Float[np.ndarray, "r a"], Float[np.ndarray, "r a"]]:
-    """Y and x on the sky of every cell's centre."""
+def _places(frame: PolarFrame) -> tuple[Float32[np.ndarray, "r a"], Float32[np.ndarray, "r a"]]:
+    """Y and x on the sky of every cell's centre, to a thousandth of a pixel."""
     rows, columns = (np.arange(size, dtype=float) for size in frame.shape)
     far = frame.sky_of(np.stack([np.full_like(columns, -0.5), columns], axis=1)) - frame.centre  # at r_min
-    radius = np.exp((rows + 0.5) * frame.row_step)
-    return frame.centre[0] + np.outer(radius, far[:, 0]), frame.centre[1] + np.outer(radius, far[:, 1])
+    radius = np.exp((rows + 0.5) * frame.row_step).astype(np.float32)[:, None]
+    y, x = (radius * far[:, axis].astype(np.float32) + np.float32(frame.centre[axis]) for axis in (0, 1))
+    return y, x
 
 
 @dataclass(frozen=True, eq=False)
@@ -195,7 +196,6 @@ class _Grid:
     """Where on an image of a certain size the cells' centres lie."""
 
     outside: Bool[np.ndarray, "r a"]
-    nearest: Int[np.ndarray, "r a"]
     corner: Int[np.ndarray, "r a"]
     """Number of the pixel below and left of a cell's centre."""
     right: int
@@ -204,8 +204,13 @@ class _Grid:
     part_y: Float[np.ndarray, "r a"]
     part_x: Float[np.ndarray, "r a"]
 
+    @property
+    def nearest(self) -> Int[np.ndarray, "r a"]:
+        """Number of the pixel in which a cell's centre lies."""
+        return self.corner + (self.part_y > 0.5) * np.int32(self.up) + (self.part_x > 0.5) * np.int32(self.right)
 
-@functools.lru_cache(maxsize=2)
+
+@functools.lru_cache(maxsize=5)  # this galaxy's, the one's before and of those that come; up to 25 MB each
 def _grid(frame: PolarFrame, sky_shape: tuple[int, int]) -> _Grid:
     y, x = _places(frame)
     height, width = sky_shape
@@ -215,12 +220,11 @@ def _grid(frame: PolarFrame, sky_shape: tuple[int, int]) -> _Grid:
     low_y, low_x = (np.minimum(place.astype(np.int32), max(0, size - 2)) for place, size in ((y, height), (x, width)))
     return _Grid(
         outside=outside,
-        nearest=np.rint(y).astype(np.int32) * width + np.rint(x).astype(np.int32),
         corner=low_y * width + low_x,
         right=min(1, width - 1),
         up=width if height > 1 else 0,
-        part_y=(y - low_y).astype(np.float32),
-        part_x=(x - low_x).astype(np.float32),
+        part_y=y - low_y.astype(np.float32),
+        part_x=x - low_x.astype(np.float32),
     )
 
 
@@ -236,7 +240,7 @@ def _taken(values: Shaped[np.ndarray, " pixel"], grid: _Grid, order: int) -> Sha
     return (np.rint(lower) if values.dtype.kind in "iub" else lower).astype(values.dtype)
 
 
-@functools.lru_cache(maxsize=4)
+@functools.lru_cache(maxsize=5)
 def _cells(
     frame: PolarFrame, sky_shape: tuple[int, int]
 ) -> tuple[Int[np.ndarray, "y x"], Int[np.ndarray, "y x"], Bool[np.ndarray, "y x"]]:

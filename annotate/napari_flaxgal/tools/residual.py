@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 
 import numpy as np
@@ -53,6 +54,7 @@ def residual_limits(residual: Float[np.ndarray, "y x"]) -> tuple[float, float]:
     return -reach, reach
 
 
+@functools.lru_cache(maxsize=4)  # residual, contrast and ridges all need it
 def smooth_light(light: GalaxyLight) -> Float[np.ndarray, "y x"]:
     """A galaxy without arms: the median of its light on each elliptical ring, joined smoothly from ring to ring.
 

@@ -67,7 +67,8 @@ def nested_radius(disc: Ellipse, middle: Ellipse, extent: float, shape: tuple[in
     flat, cross, size = np.square(dx) - np.square(dy), 2 * dx * dy, np.square(dx) + np.square(dy)
     radius = elliptical_radius(disc, shape)
     for _ in range(8):  # each radius depends on the shape there; a few rounds settle it
-        along, skew = np.moveaxis(_blended(inner, outer, radius / extent), -1, 0)
+        share = _share_of_middle(radius / extent)
+        along, skew = (to + share * (start - to) for start, to in zip(inner, outer, strict=True))
         squared = np.square(along) + np.square(skew)
         # (x cos + y sin)² + (y cos - x sin)² / q² with q = (1 - e) / (1 + e), by the components of e.
         new = (size * (1 + squared) - 2 * (along * flat + skew * cross)) / np.square(1 - np.sqrt(squared))
@@ -77,7 +78,12 @@ def nested_radius(disc: Ellipse, middle: Ellipse, extent: float, shape: tuple[in
 
 def _blended(inner: Vector, outer: Vector, radius: Float[np.ndarray, "*s"]) -> Float[np.ndarray, "*s 2"]:
     """Ellipticity at a radius in units of the extent."""
-    return outer + np.exp(-np.square(radius / PASSAGE))[..., None] * (inner - outer)
+    return outer + _share_of_middle(radius)[..., None] * (inner - outer)
+
+
+def _share_of_middle(radius: Float[np.ndarray, "*s"]) -> Float[np.ndarray, "*s"]:
+    """How much of the middle's shape is left at a radius in units of the extent."""
+    return np.exp(-np.square(radius / PASSAGE))
 
 
 def _without_oval(
@@ -159,10 +165,17 @@ def _second_harmonic(
     value = np.where(np.isnan(value), np.roll(value, AZIMUTHS // 2, axis=1), value)
     told = np.isfinite(value).mean(axis=1) > 0.8
     value = np.where(told[:, None], value, 0.0)
-    middle = np.nanmedian(value, axis=1, keepdims=True)
+    middle = _median_of_known(value)
     value = np.where(np.isnan(value), middle, np.minimum(value, KNOT * np.maximum(middle, 1.0)))
     mean = value.mean(axis=1)
     seen = np.square(np.clip(mean, 0.0, None))
     weight = told * seen / (seen + 1.0)  # rings lost in the noise say nothing
     second = 2 * (value @ np.exp(-2j * azimuth)) / AZIMUTHS / np.maximum(mean, 0.3)
     return second * np.exp(-2j * angle[:, 0]), weight  # angles from +x again, which do not jump where q passes 1
+
+
+def _median_of_known(value: Float[np.ndarray, "ring azimuth"]) -> Float[np.ndarray, "ring 1"]:
+    """`np.nanmedian` of each row, which takes ten times as long on as few numbers as there are on a ring."""
+    ordered, number = np.sort(value, axis=1), np.isfinite(value).sum(axis=1, keepdims=True)  # NaN comes last
+    low, high = (np.take_along_axis(ordered, np.maximum(0, at), axis=1) for at in ((number - 1) // 2, number // 2))
+    return (low + high) / 2
