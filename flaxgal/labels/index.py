@@ -49,13 +49,17 @@ class Index:
             return
         whole = content[: content.rfind(b"\n") + 1]
         self._read_to += len(whole)
-        texts = [line[9:] for line in whole.split(b"\n") if self._is_whole(line)]
+        seed, checksum = self._seed, zlib.crc32
+        lines = whole.split(b"\n")
+        texts = [text for line in lines if (text := line[9:]) and line[:8] == b"%08x" % checksum(text, seed)]
         self._lines |= {line[0]: line for line in json.loads(b"[" + b",".join(texts) + b"]")}
 
     def pop(self, name: str) -> list[Any] | None:
         """What the index says of a file, once; None if it does not know it."""
         line = self._lines.pop(name, None)
-        return None if line is None else line[1:]
+        if line is not None:
+            del line[0]
+        return line
 
     def names(self) -> list[str]:
         """Files that lines were read of and not asked for."""
@@ -87,9 +91,6 @@ class Index:
     def _line(self, name: str, values: Sequence[Any]) -> bytes:
         text = json.dumps([name, *values], separators=(",", ":")).encode()
         return b"%08x %s\n" % (zlib.crc32(text, self._seed), text)
-
-    def _is_whole(self, line: bytes) -> bool:
-        return len(line) > 9 and b"%08x" % zlib.crc32(line[9:], self._seed) == line[:8]
 
 
 @dataclass

@@ -87,9 +87,12 @@ def answering(note: Note, flags: Iterable[Note]) -> Note:
     return replace(note, details={**note.details, "answers": [flag.note_id for flag in flags]})
 
 
-def flagged(store: "Store") -> dict[str, Note]:
-    """Galaxies that anybody flagged and nobody unflagged since, by id, with the note that flagged them."""
-    notes = store.notes()
+def flagged(store: "Store", object_id: str | None = None) -> dict[str, Note]:
+    """Galaxies that anybody flagged and nobody unflagged since, by id, with the note that flagged them.
+
+    Of all galaxies, or of one.
+    """
+    notes = store.notes(object_id)
     answered = {flag for note in notes if note.kind == "unflagged" for flag in note.details.get("answers", ())}
     last: dict[str, Note] = {}
     for note in notes:

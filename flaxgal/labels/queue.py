@@ -276,8 +276,7 @@ def _shown(store: Store, show: str, annotator: str, disputes: Collection[str] | 
     if show == "all":
         return None
     if show == "unlabelled":
-        labelled = {stored.provenance.object_id for stored in store.history()}
-        return set(store.galaxies()) - labelled
+        return store.galaxies().keys() - store.labelled()
     if show == "disputed":
         from flaxgal.labels.agreement import disputed
 

@@ -176,7 +176,9 @@ def record_of(kind: str, name: str, line: Sequence[Any]) -> Any:
     provenance = _made(Provenance, _PROVENANCE, line)
     provenance.__dict__["classes"] = tuple(provenance.classes)
     provenance.__dict__["revision_id"] = _hash_in(name, kind)
-    return _made(StoredRevision, ("provenance", "marked_pixels"), (provenance, line[-1]))
+    stored = object.__new__(StoredRevision)
+    stored.__dict__["provenance"], stored.__dict__["marked_pixels"] = provenance, line[-1]
+    return stored
 
 
 def _hash_in(name: str, kind: str) -> str:

@@ -215,6 +215,11 @@ class Store:
             return self._history(object_id)
         return [stored for name in sorted(self._revisions) for stored in self._history(name)]
 
+    def labelled(self) -> set[str]:
+        """The ids of galaxies that have a revision; quicker than to look through `history`."""
+        with self._lock:
+            return (self._revisions.keys() - self._doubtful) | {name for name in self._doubtful if self._history(name)}
+
     def revision(self, revision_id: str) -> Revision:
         """A revision with its pixels.
 
@@ -256,8 +261,8 @@ class Store:
 
     def notes(self, object_id: str | None = None, kind: str | None = None) -> list[Note]:
         """Remarks on one galaxy or on all, of one kind or of all, oldest first."""
-        every = list(self._records["notes"].values())
-        found = [note for note in every if object_id in (None, note.object_id) and kind in (None, note.kind)]
+        every = list(self._records["notes"].values()) if object_id is None else list(self._notes.get(object_id, ()))
+        found = [note for note in every if kind in (None, note.kind)]
         return sorted(found, key=lambda note: (note.created_utc, note.note_id))
 
     def keep_ranking(self, name: str, content: bytes) -> Path:
@@ -350,7 +355,8 @@ class Store:
         if new:
             self._indexes[kind].catch_up()
         for name in new:
-            self._unreadable.pop(name, None)
+            if self._unreadable:
+                self._unreadable.pop(name, None)
             line = self._indexes[kind].pop(name)
             try:
                 record = record_of(kind, name, line) if line else opened(kind, self.path / name)
@@ -389,6 +395,9 @@ class Store:
         self._cutout_files: dict[str, str] = {}
         self._revisions: dict[str, list[StoredRevision]] = {}
         self._revision_files: dict[str, str] = {}
+        self._notes: dict[str, list[Note]] = {}
+        self._doubtful: set[str] = set()
+        """Galaxies with a revision that may have been drawn on other pixels than are here: they are few."""
         self._by_id: Mapping[str, Galaxy] | None = None
 
     def _remember(self, kind: str, name: str, record: Any) -> None:
@@ -399,9 +408,17 @@ class Store:
                 self._galaxies[record.object_id] = record
                 self._cutout_files[record.object_id] = name
                 self._by_id = None
+                if record.object_id in self._revisions:
+                    self._doubtful.add(record.object_id)
         elif kind == "revisions" and record.revision_id not in self._revision_files:
             self._revision_files[record.revision_id] = name
-            self._revisions.setdefault(record.object_id, []).append(record)
+            about = record.provenance
+            self._revisions.setdefault(about.object_id, []).append(record)
+            galaxy = self._galaxies.get(about.object_id)
+            if galaxy is None or galaxy.cutout_sha256 != about.cutout_sha256:
+                self._doubtful.add(about.object_id)
+        elif kind == "notes":
+            self._notes.setdefault(record.object_id, []).append(record)
 
 
 def _fits(cutout: Cutout) -> bytes:

@@ -108,7 +108,7 @@ def test_a_random_order_is_that_of_its_seed_and_new_galaxies_move_nobody(store):
 def test_a_random_order_favours_no_place():
     """Over 400 seeds, each of five galaxies is first about as often as any other (chi-square of 4 degrees < 18.5)."""
     names = [f"3841{number}" for number in range(5)]
-    store = SimpleNamespace(galaxies=lambda: dict.fromkeys(names), history=list)
+    store = SimpleNamespace(galaxies=lambda: dict.fromkeys(names), labelled=set)
     first = [make_queue(store, Order(name="random", seed=seed), "all").ids[0] for seed in range(400)]
     counts = np.array([first.count(name) for name in names])
     assert ((counts - 80) ** 2 / 80).sum() < 18.5
@@ -242,8 +242,7 @@ def test_tables_that_cannot_serve_are_refused_in_a_sentence(tmp_path):
 def test_the_queue_of_76635_galaxies_is_made_before_anybody_notices(name):
     """Under 0.3 s on an idle machine; the test allows for a busy one."""
     names = [f"{43158176442382597 + 7919 * number}" for number in range(76_635)]
-    done = [SimpleNamespace(provenance=SimpleNamespace(object_id=one, annotator="anna")) for one in names[::3]]
-    store = SimpleNamespace(galaxies=lambda: dict.fromkeys(names), history=lambda: done)
+    store = SimpleNamespace(galaxies=lambda: dict.fromkeys(names), labelled=lambda: set(names[::3]))
     rows = {one: RankedGalaxy(object_id=one, usefulness=number % 977 / 977) for number, one in enumerate(names)}
     catalogue = {"z": {one: number % 313 / 100 for number, one in enumerate(names)}}
     order = Order(name=name, column="z" if name == "column" else "")
