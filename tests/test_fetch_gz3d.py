@@ -1,6 +1,7 @@
 """Galaxy Zoo: 3D from an archive on this computer into a label store."""
 
 import dataclasses
+import gzip
 import io
 import os
 import re
@@ -58,6 +59,13 @@ def table_bytes(numbers, spiral=30):
 def galaxy_bytes(number, arms=None, bars=None, **more):
     where = {"ra": 10.0 + number, "dec": -1.0 + 0.01 * number, "manga_id": f"1-{1000 + number}"} | more
     return gz3d_bytes(ARMS if arms is None else arms, BARS if bars is None else bars, **where)
+
+
+def repacked(packed, old, new):
+    """A gzipped file with some of its bytes exchanged."""
+    whole = gzip.decompress(packed)
+    assert old in whole
+    return gzip.compress(whole.replace(old, new), compresslevel=1)
 
 
 def galaxy_path(number):
@@ -146,6 +154,15 @@ def test_a_table_that_is_none_is_said(tmp_path):
     assert not (tmp_path / "files" / "gz3d_metadata.fits").exists()
 
 
+def test_a_damaged_table_is_said(tmp_path):
+    damaged = table_bytes([1]).replace(b"TFORM2  =", b"TXORM2  =")
+    with (
+        archive({f"{FOLDER}/gz3d_metadata.fits": damaged}) as server,
+        pytest.raises(ValueError, match=r"gz3d_metadata\.fits: damaged or cut short"),
+    ):
+        run(server, tmp_path)
+
+
 def test_each_persons_drawing_can_be_a_revision_and_their_mean_is_the_share(tmp_path):
     with archive(served([1])) as server:
         store, _ = run(server, tmp_path, by_person=True)
@@ -228,6 +245,8 @@ def test_a_file_of_another_galaxy_is_refused(tmp_path, wrong, said):
         (b"", "found an empty file"),
         (b"GIF89a not at all", "found a GIF picture"),
         (galaxy_bytes(1)[:-3000], "damaged or cut short"),
+        (repacked(galaxy_bytes(1), b"TFORM2  =", b"TXORM2  ="), "damaged or cut short"),
+        (repacked(galaxy_bytes(1), b"'MANGAID ", b"'MANGA   "), "found no column MANGAID in HDU 5"),
     ],
 )
 def test_what_is_no_galaxy_is_never_taken_for_one(tmp_path, body, said):

@@ -28,14 +28,14 @@ from flaxgal.survey.cutout import Cutout
 from flaxgal.survey.headers import celestial_wcs, stem_of
 from flaxgal.survey.hexagon import filled_in, find_hexagon
 from flaxgal.survey.images import check_light
-from flaxgal.survey.opening import kind_of, opened_fits, pixels_of
+from flaxgal.survey.opening import kind_of, naming_damage, opened_fits, pixels_of
 from flaxgal.survey.outlines import Outline, enclosed
 
 __all__ = ["Drawing", "Gz3dGalaxy", "is_gz3d", "object_id_in", "read_gz3d", "understood_gz3d"]
 
 _TABLES = {"arm": (9, "spiral_paths"), "bar": (10, "bar_paths")}
 """HDU and column of each class's outlines."""
-_POINTS = 8
+_ABOUT, _POINTS = 5, 8
 _COLOURS = ("red", "green", "blue")
 
 
@@ -111,7 +111,7 @@ def read_gz3d(path: Path | str, *, object_id: str | None = None) -> Gz3dGalaxy:
     )
     if kind_of(path) != "FITS":
         raise none
-    with opened_fits(path) as hdus:
+    with opened_fits(path) as hdus, naming_damage(path):
         if not is_gz3d(hdus):
             raise none
         return understood_gz3d(hdus, path, object_id=object_id)
@@ -136,7 +136,8 @@ def understood_gz3d(hdus: fits.HDUList, path: Path, *, object_id: str | None = N
     picture = np.ascontiguousarray(picture.transpose(2, 0, 1))
     check_light(path, picture)
     shape = picture.shape[1:]
-    about = hdus[5].data[0] if len(hdus[5].data) else None
+    _check_columns(hdus, path)
+    about = hdus[_ABOUT].data[0] if len(hdus[_ABOUT].data) else None
     left_out: list[str] = []
     drawings = {name: _drawings(hdus[hdu].data, column, path, left_out) for name, (hdu, column) in _TABLES.items()}
     asked = len(hdus[_POINTS].data)
@@ -157,6 +158,19 @@ def object_id_in(file_name: str, manga_id: str = "") -> str:
     """The galaxy's id by the name of its file, `gz3d_1-304336_127_14724446.fits.gz`."""
     found = re.search(r"\d+-\d+_\d+_\d+", file_name)
     return found.group() if found else manga_id or stem_of(file_name)
+
+
+def _check_columns(hdus: fits.HDUList, path: Path) -> None:
+    """Refuse a file without the columns that are read; a table of nobody may lack them, as some of the survey do."""
+    drawn = {hdu: ("classification_id", "time_stamp", column) for hdu, column in _TABLES.values()}
+    for number, wanted in {_ABOUT: ("ra", "dec", "MANGAID"), **drawn}.items():
+        table = hdus[number]
+        there = {name.lower() for name in table.columns.names}
+        if len(table.data) and (missing := [name for name in wanted if name.lower() not in there]):
+            raise ValueError(
+                f"{path}: found no column {', '.join(missing)} in HDU {number}; wanted a file of Galaxy Zoo: 3D: fetch "
+                f"it again"
+            )
 
 
 def _cutout(

@@ -11,7 +11,7 @@ from astropy.table import Table
 
 from flaxgal.survey.download import Download
 from flaxgal.survey.gz3d import Gz3dGalaxy, object_id_in
-from flaxgal.survey.opening import kind_of, opened_fits
+from flaxgal.survey.opening import kind_of, naming_damage, opened_fits
 
 __all__ = [
     "ARCHIVE",
@@ -67,17 +67,17 @@ def read_subjects(path: Path | str) -> list[Subject]:
     path = Path(path)
     if kind_of(path) != "FITS":
         raise ValueError(f"{path}: found a picture; wanted the table {METADATA} of Galaxy Zoo: 3D")
-    with opened_fits(path) as hdus:
+    with opened_fits(path) as hdus, naming_damage(path):
         tables = [hdu for hdu in hdus[1:] if getattr(hdu, "columns", None) is not None]
         if not tables:
             raise ValueError(f"{path}: found no table; wanted {METADATA} of Galaxy Zoo: 3D: fetch it again")
         table = Table.read(tables[0])
-    names = {str(name).lower(): name for name in table.colnames}
-    wanted = ("file_name", "mangaid", "ra", "dec", "gz_total_classifications", "gz_spiral_votes", "gz_bar_votes")
-    if missing := [name for name in wanted if name not in names]:
-        raise ValueError(f"{path}: found no column {', '.join(missing)}; wanted {METADATA} of Galaxy Zoo: 3D")
-    columns = [table[names[name]] for name in wanted]
-    subjects = (_subject(*row) for row in zip(*columns, strict=True))
+        names = {str(name).lower(): name for name in table.colnames}
+        wanted = ("file_name", "mangaid", "ra", "dec", "gz_total_classifications", "gz_spiral_votes", "gz_bar_votes")
+        if missing := [name for name in wanted if name not in names]:
+            raise ValueError(f"{path}: found no column {', '.join(missing)}; wanted {METADATA} of Galaxy Zoo: 3D")
+        columns = [table[names[name]] for name in wanted]
+        subjects = [_subject(*row) for row in zip(*columns, strict=True)]
     return list({subject.file_name: subject for subject in subjects if subject.file_name}.values())
 
 

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from astropy.io import fits
 
-__all__ = ["IMAGE_KINDS", "STORE_FILE", "image_hdus", "kind_of", "opened_fits", "pixels_of"]
+__all__ = ["IMAGE_KINDS", "STORE_FILE", "image_hdus", "kind_of", "naming_damage", "opened_fits", "pixels_of"]
 
 STORE_FILE = "store.json"
 """A folder with this file in it is a label store; `flaxgal.labels.store` reads it, and nothing here walks into it."""
@@ -112,6 +112,26 @@ def opened_fits(path: Path) -> Iterator[fits.HDUList]:
                 yield hdus
             except fits.VerifyError as error:  # astropy parses a card when it is asked for
                 raise _damaged(path, error) from error
+
+
+@contextlib.contextmanager
+def naming_damage(path: Path) -> Iterator[None]:
+    """Whatever is raised within, while tables of an open file are read, is one sentence that names the file.
+
+    astropy looks at the cards of a table when it is asked for a column, and raises KeyError, TypeError, a ValueError
+    about "field names" ... where they are damaged.
+
+    Raises
+    ------
+    ValueError
+        If anything is raised; as it is, if it is a ValueError that names the file already.
+    """
+    try:
+        yield
+    except Exception as error:
+        if isinstance(error, ValueError) and str(path) in str(error):
+            raise
+        raise _damaged(path, error) from error
 
 
 def pixels_of(hdu: Any, name: object) -> np.ndarray:

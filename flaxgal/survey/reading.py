@@ -19,7 +19,7 @@ from flaxgal.survey.gz3d import is_gz3d, understood_gz3d
 from flaxgal.survey.hsc import read_psf
 from flaxgal.survey.images import check_light, read_image
 from flaxgal.survey.merge import merged, position_name
-from flaxgal.survey.opening import STORE_FILE, image_hdus, kind_of, opened_fits
+from flaxgal.survey.opening import STORE_FILE, image_hdus, kind_of, naming_damage, opened_fits
 from flaxgal.survey.pictures import read_picture
 
 __all__ = ["find", "read_many", "read_one"]
@@ -127,9 +127,10 @@ def _read_content(path: Path, **given: Any) -> Cutout:
             return cutout
         if "PROB" in hdus and "FLAXGAL" in hdus[0].header:
             raise ValueError(f"{path}: found a prediction of flaxgal; wanted the image that it was made from")
-        if is_gz3d(hdus):
-            told = {name: value for name, value in given.items() if value is not None}
-            return replace(understood_gz3d(hdus, path).cutout, **told)
+        with naming_damage(path):
+            galaxy = understood_gz3d(hdus, path) if is_gz3d(hdus) else None
+        if galaxy is not None:
+            return replace(galaxy.cutout, **{name: value for name, value in given.items() if value is not None})
         return read_image(hdus, path, **given)
 
 

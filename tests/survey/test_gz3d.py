@@ -2,6 +2,7 @@
 
 import json
 
+import gz3d_files
 import numpy as np
 import pytest
 from astropy.io import fits
@@ -144,6 +145,43 @@ def test_a_truncated_file_is_refused(tmp_path):
     path.write_bytes(path.read_bytes()[:-4000])
     with pytest.raises(ValueError, match="damaged or cut short"):
         read_gz3d(path)
+
+
+@pytest.mark.parametrize(("number", "column"), [(5, "ra"), (5, "MANGAID"), (9, "time_stamp"), (10, "bar_paths")])
+def test_a_file_that_lacks_a_column_is_refused_in_a_sentence(tmp_path, number, column):
+    hdus = gz3d_hdus({1: []}, {2: []})
+    hdus[number].columns[column].name = "other"
+    hdus.writeto(tmp_path / "a.fits")
+    said = rf"a\.fits: found no column {column} in HDU {number}; wanted a file of Galaxy Zoo: 3D: fetch it again"
+    with pytest.raises(ValueError, match=said):
+        read_gz3d(tmp_path / "a.fits")
+    with pytest.raises(ValueError, match=said):
+        read_cutout(tmp_path / "a.fits")
+
+
+def test_bytes_damaged_anywhere_never_raise_anything_but_a_sentence_with_the_files_name(tmp_path, monkeypatch):
+    monkeypatch.setattr(gz3d_files, "SIDE", 40)
+    path, random, refused = tmp_path / f"gz3d_{NAME}.fits", np.random.default_rng(0), 0
+    image = gz3d_files.picture(hexagon_radius=14)
+    gz3d_hdus({11: [square(4, 5, 6)], 13: []}, {21: [square(9, 9, 5)]}, image=image).writeto(path)
+    whole = path.read_bytes()
+    with fits.open(path) as hdus:
+        places = [(hdus.fileinfo(number)["hdrLoc"], hdus.fileinfo(number)["datLoc"]) for number in range(11)]
+    headers = [place for start, end in places for place in range(start, end) if whole[place] not in b"\0 "]
+    tables = [place for number in (5, 9, 10) for place in range(places[number][1], places[number][1] + 100)]
+    for number in range(150):
+        damaged = bytearray(whole)
+        for place in random.choice(tables if number % 4 == 0 else headers, 2):
+            damaged[place] = random.integers(256) if number % 3 == 0 else random.integers(32, 127)
+        path.write_bytes(damaged)
+        try:
+            galaxy = read_gz3d(path)
+            for name in galaxy.classes:
+                galaxy.share(name)
+        except ValueError as error:
+            assert str(path) in str(error)  # noqa: PT017
+            refused += 1
+    assert 15 < refused < 150
 
 
 def test_real_volunteers_outlines_make_a_share_of_fifteen_people(real_data):
