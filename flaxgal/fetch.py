@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import math
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
@@ -18,17 +19,29 @@ from flaxgal.survey.answers import BrokenError, LoginError, Politeness
 from flaxgal.survey.catalog import Place, Size, places, read_table
 from flaxgal.survey.cutout import Cutout, Unreadable, read_cutout
 from flaxgal.survey.download import Event, counted, in_parallel
-from flaxgal.survey.hsc_archive import MOST_ROWS, HscArchive, Piece, fetch_list, fetch_piece, pieces_of
+from flaxgal.survey.hsc_archive import (
+    MOST_ROWS,
+    PIXEL_ARCSEC,
+    SLACK_PIXELS,
+    HscArchive,
+    Piece,
+    fetch_list,
+    fetch_piece,
+    pieces_of,
+)
 from flaxgal.survey.http import Client
 from flaxgal.survey.login import Login, find_login
 
-__all__ = ["FETCHING", "HSC_POLITENESS", "alone", "fetch_hsc", "fetch_hsc_places"]
+__all__ = ["FETCHING", "HSC_POLITENESS", "alone", "fault_of_kept", "fetch_hsc", "fetch_hsc_places"]
 
 HSC_POLITENESS = Politeness(connections=4, tries=5, first_wait_seconds=10.0, stall_seconds=300.0)
 """As the survey's own client: four connections, and waits that grow from ten seconds to minutes."""
 
 FETCHING = ".fetching"
 """Folder in a store for what comes, until it is in the store."""
+
+APART_ARCSEC = 2.0
+"""A galaxy of the store that lies farther from where it is wanted is another, or was cut elsewhere."""
 
 Row = Place | Unreadable
 Outcome = tuple[Row, int | None, BaseException | None]
@@ -98,7 +111,8 @@ def fetch_hsc_places(
 ) -> Iterator[Event]:
     """Fetch galaxies from HSC-SSP into a label store; an event for each as soon as it is there, or given up.
 
-    A galaxy whose id the store has is kept as it is, whatever size it has there.
+    A galaxy that the store has is kept as it is; `Failed` says where it is not the one that is wanted: in other bands,
+    without point-spread functions, of another size or at another place.
 
     Parameters
     ----------
@@ -204,14 +218,73 @@ def _cutout(place: Place, pieces: Sequence[Piece]) -> Cutout:
 def _fault_of_kept(place: Place, store: Store, pieces: Sequence[Piece]) -> ValueError | None:
     """What keeps the store's galaxy of this id from being the one that is wanted."""
     _clear(pieces)
-    kept = store.galaxy(place.object_id)
-    lacking = [piece.band for piece in pieces if piece.what == "cutout" and piece.band not in kept.bands]
-    if not lacking:
+    return fault_of_kept(
+        store,
+        place.object_id,
+        at=(place.ra_deg, place.dec_deg),
+        size_arcsec=place.size_arcsec,
+        bands=[piece.band for piece in pieces if piece.what == "cutout"],
+        psf_in=[piece.band for piece in pieces if piece.what == "psf"],
+        pixel_arcsec=PIXEL_ARCSEC,
+    )
+
+
+def fault_of_kept(
+    store: Store,
+    object_id: str,
+    *,
+    at: tuple[float, float],
+    size_arcsec: float,
+    bands: Sequence[str],
+    psf_in: Sequence[str] = (),
+    pixel_arcsec: float,
+) -> ValueError | None:
+    """How the store's galaxy of an id differs from the one that is wanted; None if it is that one.
+
+    Its cutout is opened only if point-spread functions are wanted, or if its size is another: at the edges of a survey
+    it may be smaller, but reaches as far as was asked for on one side.
+    """
+    kept = store.galaxy(object_id)
+    faults: list[str] = []
+    if lacking := [band for band in bands if band not in kept.bands]:
+        faults.append(f"in {' '.join(kept.bands)}, without {' '.join(lacking)}")
+    if kept.ra_deg is not None and kept.dec_deg is not None:
+        distance = _arcsec_apart((kept.ra_deg, kept.dec_deg), at)
+        if distance > APART_ARCSEC:
+            faults.append(f"{distance:.1f}″ away from {at[0]:.5f} {at[1]:+.5f}")
+    of_size = abs(max(kept.image_shape) - size_arcsec / pixel_arcsec) <= SLACK_PIXELS
+    if psf_in or not of_size:
+        try:
+            cutout = store.cutout(object_id)
+        except ValueError as error:
+            return ValueError(f"{object_id}: {error}")
+        if not of_size and not _reaches(cutout, size_arcsec):
+            side = max(cutout.image_shape) * (cutout.pixel_scale_arcsec or math.nan)
+            faults.append(f"{side:.1f}″ wide, not {size_arcsec:.1f}″")
+        if without := [band for band in psf_in if band not in cutout.psf and band not in lacking]:
+            faults.append(f"without point-spread functions in {' '.join(without)}")
+    if not faults:
         return None
     return ValueError(
-        f"{place.object_id}: the store has it in {' '.join(kept.bands)}, without {' '.join(lacking)}; fetch into "
-        f"another store, or the bands that this one has"
+        f"{object_id}: the store has it {', '.join(faults)}; nothing in a store is replaced: fetch into another store, "
+        f"or give the galaxy another id"
     )
+
+
+def _reaches(cutout: Cutout, size_arcsec: float) -> bool:
+    """Whether a cutout's farthest side lies half of this size from its galaxy."""
+    if cutout.wcs is None or cutout.pixel_scale_arcsec is None or cutout.ra_deg is None:
+        return False
+    x, y = (float(one) for one in cutout.wcs.celestial.all_world2pix(cutout.ra_deg, cutout.dec_deg, 0, quiet=True))
+    height, width = cutout.image_shape
+    farthest = max(x + 0.5, y + 0.5, width - 0.5 - x, height - 0.5 - y)
+    return abs(farthest - size_arcsec / 2 / cutout.pixel_scale_arcsec) <= SLACK_PIXELS
+
+
+def _arcsec_apart(one: tuple[float, float], other: tuple[float, float]) -> float:
+    """Between two near places (right ascension, declination in degrees)."""
+    east = ((one[0] - other[0] + 180) % 360 - 180) * math.cos(math.radians(other[1]))
+    return 3600 * math.hypot(east, one[1] - other[1])
 
 
 def _clear(pieces: Sequence[Piece]) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence, Set
 from dataclasses import replace
 from pathlib import Path
 
-from flaxgal.fetch import FETCHING, alone
+from flaxgal.fetch import FETCHING, alone, fault_of_kept
 from flaxgal.labels.store import Store
 from flaxgal.survey import nair_abraham, sdss, skyserver
 from flaxgal.survey.answers import Politeness
@@ -97,7 +97,7 @@ def fetch_sdss(
 
     The frames of a field come once for all galaxies in it. SkyServer is asked for the fields of galaxies whose
     catalogue does not tell them, forty at a time; its answers are kept. A galaxy that is in the store is not asked for
-    again.
+    again; `Failed` says where it is there in other bands, of another size or at another place.
 
     Parameters
     ----------
@@ -128,9 +128,19 @@ def fetch_sdss(
         field, some = work
         return _from_field(client, store, field, some, folder, archive, bands, size_arcsec, keep_files=keep_files)
 
+    def different(galaxy: Morphology) -> ValueError | None:
+        return fault_of_kept(
+            store,
+            galaxy.object_id,
+            at=(galaxy.ra_deg, galaxy.dec_deg),
+            size_arcsec=size_arcsec,
+            bands=bands,
+            pixel_arcsec=sdss.PIXEL_ARCSEC,
+        )
+
     def outcomes() -> Iterator[Outcome]:
         missing = {galaxy.object_id for galaxy in galaxies if galaxy.object_id not in store}
-        yield from ((galaxy, None, None) for galaxy in galaxies if galaxy.object_id not in missing)
+        yield from ((galaxy, None, different(galaxy)) for galaxy in galaxies if galaxy.object_id not in missing)
         located: dict[Field, list[Morphology]] = {}
         with Client(one_at_a_time) as asker:
             for galaxy, field, error in _located(asker, galaxies, missing, folder, service):

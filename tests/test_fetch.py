@@ -1,5 +1,6 @@
 """Galaxies from HSC's services into a label store: all bands and their PSFs, whatever happens on the way."""
 
+import dataclasses
 import os
 import random
 import signal
@@ -267,11 +268,48 @@ def test_without_an_account_nothing_is_asked(tmp_path, monkeypatch):
     assert not (tmp_path / "s").exists()
 
 
-def test_a_galaxy_that_the_store_has_in_other_bands_is_told(store):
+def moved(place: Place, **changes) -> list[Place]:
+    return [dataclasses.replace(place, **changes)]
+
+
+@pytest.mark.parametrize(
+    ("had", "places", "wanted", "said"),
+    [
+        ({"bands": ("g",)}, sky(1), {"bands": ("g", "i")}, "the store has it in g, without i;"),
+        ({"psf": False}, sky(1), {}, "the store has it without point-spread functions in g r;"),
+        ({}, sky(1, size=20.0), {}, "the store has it 5.0″ wide, not 20.0″;"),
+        ({}, sky(1, size=4.0), {}, "the store has it 5.0″ wide, not 4.0″;"),
+        ({}, moved(sky(1)[0], ra_deg=150.001), {}, "the store has it 3.6″ away from 150.00100 -1.00000;"),
+        ({}, moved(sky(1)[0], dec_deg=-1.001, size_arcsec=9.0), {}, "away from 150.00000 -1.00100, 5.0″ wide, not"),
+    ],
+    ids=["bands", "psf", "larger", "smaller", "moved", "moved and larger"],
+)
+def test_a_galaxy_that_the_store_has_otherwise_is_told_and_not_asked_for(store, had, places, wanted, said):
     with archive(Services(), login=ACCOUNT) as server:
-        fetched(server, store, sky(1), 10, bands=("g",))
-        (event,) = fetched(server, store, sky(1), 10, bands=("g", "i"))
-    assert "the store has it in g, without i; fetch into another store" in event.reason
+        fetched(server, store, sky(1), 10, **had)
+        before = len(server.asked)
+        (event,) = fetched(server, store, places, 10, **wanted)
+        assert len(server.asked) == before
+    assert isinstance(event, Failed)
+    assert event.reason.startswith("40158992189641000: the store has it ")
+    assert said in event.reason
+    assert event.reason.endswith(
+        "; nothing in a store is replaced: fetch into another store, or give the galaxy another id"
+    )
+
+
+def test_a_galaxy_at_the_edge_of_the_survey_is_kept_though_it_is_smaller(store):
+    place = sky(1, size=20.0)[0]
+    with archive(Services(), login=ACCOUNT) as server:
+        fetched(server, store, [place], 10)
+        whole = store.cutout(place.object_id)
+        left = {name: getattr(whole, name)[:, :, 40:] for name in ("flux", "variance")}
+        planes = {name: plane[:, :, 40:] for name, plane in whole.mask_planes.items()}
+        wcs = whole.wcs.deepcopy()
+        wcs.wcs.crpix -= [40, 0]
+        store.add(dataclasses.replace(whole, object_id="edge", wcs=wcs, mask_planes=planes, **left))
+        (event,) = fetched(server, store, moved(place, object_id="edge"), 10)
+    assert isinstance(event, Kept)
 
 
 def test_a_list_that_the_server_cannot_serve_does_not_end_the_download(store):

@@ -267,3 +267,30 @@ def test_any_list_of_galaxies_can_be_cut_from_sdss(tmp_path):
         (event,) = fetch_sdss(store, mine, archive=server.url + FRAMES, politeness=QUICK, size_arcsec=10.0)
     assert isinstance(event, Fetched)
     assert store.cutout("mine").image_shape == (25, 25)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "said"),
+    [
+        ({"bands": "ugriz"}, "the store has it in g r i, without u z;"),
+        ({"size_arcsec": 40.0}, "the store has it 15.8″ wide, not 40.0″;"),
+        ({"at": (150.0, 2.001)}, "the store has it 3.6″ away from 150.00000 +2.00100;"),
+    ],
+)
+def test_a_galaxy_that_the_store_has_otherwise_is_told_and_not_asked_for(tmp_path, wanted, said):
+    store = Store.create(tmp_path / "labels")
+
+    def fetched(at=(150.0, 2.0), **more):
+        galaxy = Morphology(object_id="mine", ra_deg=at[0], dec_deg=at[1], t_type=float("nan"), field=field(1))
+        asked = {"size_arcsec": 16.0, "bands": "gri"} | more
+        return list(fetch_sdss(store, [galaxy], archive=server.url + FRAMES, politeness=QUICK, **asked))
+
+    with archive(Sky()) as server:
+        assert isinstance(fetched()[0], Fetched)
+        assert isinstance(fetched()[0], Kept)
+        before = len(server.asked)
+        (event,) = fetched(**wanted)
+        assert len(server.asked) == before
+    assert isinstance(event, Failed)
+    assert event.reason.startswith(f"mine: {said}")
+    assert event.reason.endswith("fetch into another store, or give the galaxy another id")
