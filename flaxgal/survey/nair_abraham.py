@@ -38,6 +38,17 @@ _T_NAMES = ("t_type", "ttype", "tt", "t-type", "t")
 _FIELD_NAMES = ("run", "camcol", "field")
 _OBJID_NAMES = ("objid", "dr8objid", "dr17objid", "photoobjid", "bestobjid")
 _MOST_BYTES = 500_000_000
+_DESCRIPTIONS = {
+    "object_id": "name of the galaxy",
+    "ra_deg": "right ascension (ICRS)",
+    "dec_deg": "declination (ICRS)",
+    "t_type": "T-type; NaN: not told",
+    "morphology": "E, S0 (T -3 to 0) or Sp (T 1 to 9); empty: irregular or not told",
+}
+_NOTHING: dict[str, Any] = {"ra_deg": math.nan, "dec_deg": math.nan, "t_type": math.nan, "morphology": ""}
+"""What stands where a table does not tell."""
+_ROUNDED = 3e-4
+"""Positions (1″) and T-types that differ by less say the same."""
 _EDGES = (-6.5, -3.5, 0.5, 9.5)
 
 
@@ -112,39 +123,75 @@ def read_morphologies(path: Path | str) -> list[Morphology]:
 
 
 def write_morphologies(galaxies: Sequence[Morphology], path: Path) -> None:
-    """Write ids, positions, T-types and classes as an ECSV table; `read_morphologies` reads it."""
-    from astropy.table import QTable
-
-    table = QTable(
-        {
-            "object_id": [galaxy.object_id for galaxy in galaxies],
-            "ra_deg": [galaxy.ra_deg for galaxy in galaxies],
-            "dec_deg": [galaxy.dec_deg for galaxy in galaxies],
-            "t_type": [galaxy.t_type for galaxy in galaxies],
-            "morphology": [galaxy.morphology for galaxy in galaxies],
-        },
-        units={"ra_deg": "deg", "dec_deg": "deg"},
-        descriptions={
-            "object_id": "name of the galaxy",
-            "ra_deg": "right ascension (ICRS)",
-            "dec_deg": "declination (ICRS)",
-            "t_type": "T-type; NaN: not told",
-            "morphology": "E, S0 (T -3 to 0) or Sp (T 1 to 9); empty: irregular or not told",
-        },
-    )
-    with replaced_when_whole(path) as temporary:
-        table.write(temporary, format="ascii.ecsv")
-        sync(temporary)
+    """Write ids, positions, T-types and classes as an ECSV table; `read_morphologies` reads it. See `write_classes`."""
+    names = ("ra_deg", "dec_deg", "t_type", "morphology")
+    _write_into(path, {galaxy.object_id: {name: getattr(galaxy, name) for name in names} for galaxy in galaxies})
 
 
 def write_classes(classes: Mapping[str, str], path: Path) -> None:
-    """Write ids and classes as an ECSV table, where neither positions nor T-types are known."""
-    from astropy.table import Table
+    """Write ids and classes as an ECSV table, where neither positions nor T-types are known.
 
-    table = Table({"object_id": list(classes), "morphology": list(classes.values())})
+    What a table of this name holds already stays in it; what it lacks of a galaxy is filled in.
+
+    Raises
+    ------
+    ValueError
+        If the file is no table, or says otherwise of a galaxy; it stays as it is.
+    """
+    _write_into(path, {object_id: {"morphology": name} for object_id, name in classes.items()})
+
+
+def _write_into(path: Path, rows: Mapping[str, Mapping[str, Any]]) -> None:
+    from astropy.table import Table, vstack
+
+    if not rows:
+        return
+    old = read_table(path) if path.is_file() else Table({"object_id": np.array([], str)})
+    if "object_id" not in old.colnames:
+        raise ValueError(f"{path.name}: a table without a column object_id; write into another table")
+    ids = object_ids(old, "object_id", name=path.name)
+    old["object_id"] = np.array(ids, str)
+    number_of = {object_id: number for number, object_id in reversed(list(enumerate(ids)))}
+    new = [object_id for object_id in rows if object_id not in number_of]
+    number_of |= {object_id: len(ids) + number for number, object_id in enumerate(new)}
+    table = vstack([old, Table({"object_id": np.array(new, str)})]) if new else old
+    for name, nothing in _NOTHING.items():
+        if name not in old.colnames and not any(name in row for row in rows.values()):
+            continue
+        values = _filled(old, name) + [nothing] * len(new)
+        for object_id, row in rows.items():
+            number = number_of[object_id]
+            here = row.get(name, nothing)
+            values[number] = _agreed(values[number], here, f"{path.name}: {object_id} has {name}")
+        table[name] = values
+        table[name].unit = "deg" if name.endswith("_deg") else None
+    for name in set(_DESCRIPTIONS) & set(table.colnames):
+        table[name].description = _DESCRIPTIONS[name]
     with replaced_when_whole(path) as temporary:
         table.write(temporary, format="ascii.ecsv")
         sync(temporary)
+
+
+def _filled(table: Any, name: str) -> list[Any]:
+    """The values of a column, those that are missing as `_NOTHING` has them."""
+    nothing = _NOTHING[name]
+    if name not in table.colnames:
+        return [nothing] * len(table)
+    column = np.ma.asarray(getattr(table[name], "value", table[name]))
+    return np.ma.filled(column.astype(str if nothing == "" else np.float64), nothing).tolist()
+
+
+def _agreed(there: Any, here: Any, what: str) -> Any:
+    """What a table says and what is to be written into it, either of which may be nothing."""
+    if isinstance(there, str):
+        tells, says, same = there != "", here != "", here == there
+    else:
+        tells, says, same = not math.isnan(there), not math.isnan(here), abs(here - there) < _ROUNDED
+    if not tells:
+        return here
+    if says and not same:
+        raise ValueError(f"{what} {there} there and {here} here; correct it there, or write into another table")
+    return there
 
 
 def read_classes(path: Path | str) -> dict[str, str]:

@@ -6,7 +6,14 @@ import numpy as np
 import pytest
 from astropy.table import MaskedColumn, Table
 
-from flaxgal.survey.nair_abraham import Morphology, morphology_class, read_morphologies, write_morphologies
+from flaxgal.survey.nair_abraham import (
+    Morphology,
+    morphology_class,
+    read_classes,
+    read_morphologies,
+    write_classes,
+    write_morphologies,
+)
 from flaxgal.survey.sdss import Field
 from flaxgal.survey.skyserver import MOST_ROWS, crossid_params, nearest_field, read_crossid
 
@@ -88,6 +95,60 @@ def test_what_is_written_is_read_again(tmp_path):
     assert again[1].object_id == "008"
     assert np.isnan(again[1].t_type)
     assert Table.read(tmp_path / "a.ecsv")["morphology"].tolist()[0] == "Sp"
+
+
+def one_galaxy(name="a", t_type=5.0, ra=1.5):
+    return Morphology(object_id=name, ra_deg=ra, dec_deg=-2.0, t_type=t_type)
+
+
+def test_galaxies_that_a_table_has_stay_when_others_are_written_into_it(tmp_path):
+    write_morphologies([one_galaxy("0071"), one_galaxy("b", float("nan"))], tmp_path / "a.ecsv")
+    write_morphologies([one_galaxy("c", -5.0), one_galaxy("b", -2.0)], tmp_path / "a.ecsv")
+    assert read_morphologies(tmp_path / "a.ecsv") == [one_galaxy("0071"), one_galaxy("b", -2.0), one_galaxy("c", -5.0)]
+    assert read_classes(tmp_path / "a.ecsv") == {"0071": "Sp", "b": "S0", "c": "E"}
+
+
+def test_classes_of_other_galaxies_leave_positions_and_t_types_where_they_are(tmp_path):
+    write_morphologies([one_galaxy()], tmp_path / "a.ecsv")
+    write_classes({"a": "Sp", "long name": "S0"}, tmp_path / "a.ecsv")
+    assert read_morphologies(tmp_path / "a.ecsv") == [one_galaxy()]
+    assert read_classes(tmp_path / "a.ecsv") == {"a": "Sp", "long name": "S0"}
+    write_morphologies([one_galaxy("long name", 0.0)], tmp_path / "a.ecsv")
+    assert read_morphologies(tmp_path / "a.ecsv") == [one_galaxy(), one_galaxy("long name", 0.0)]
+
+
+def test_columns_that_somebody_added_to_a_table_stay(tmp_path):
+    write_classes({"a": "E"}, tmp_path / "a.ecsv")
+    table = Table.read(tmp_path / "a.ecsv")
+    table["remark"] = ["a bar, seen edge-on"]
+    table["seen"] = [3]
+    table.write(tmp_path / "a.ecsv", overwrite=True)
+    write_classes({"a": "E", "b": "Sp"}, tmp_path / "a.ecsv")
+    table = Table.read(tmp_path / "a.ecsv")
+    assert table["remark"].tolist() == ["a bar, seen edge-on", None]
+    assert table["seen"].tolist() == [3, None]
+
+
+@pytest.mark.parametrize(
+    ("write", "said"),
+    [
+        (lambda path: write_classes({"b": "E", "a": "S0"}, path), "a has morphology Sp there and S0 here"),
+        (lambda path: write_morphologies([one_galaxy(t_type=4.0)], path), r"a has t_type 5\.0 there and 4\.0 here"),
+        (lambda path: write_morphologies([one_galaxy(ra=1.6)], path), r"a has ra_deg 1\.5 there and 1\.6 here"),
+    ],
+)
+def test_what_contradicts_a_table_is_refused_and_the_table_stays(tmp_path, write, said):
+    write_morphologies([one_galaxy()], tmp_path / "a.ecsv")
+    before = (tmp_path / "a.ecsv").read_bytes()
+    with pytest.raises(ValueError, match=rf"a\.ecsv: {said}; correct it there, or write into another table"):
+        write(tmp_path / "a.ecsv")
+    assert (tmp_path / "a.ecsv").read_bytes() == before
+
+
+def test_a_file_that_is_no_table_of_classes_is_not_written_over(tmp_path):
+    (tmp_path / "a.ecsv").write_text("my notes\n")
+    with pytest.raises(ValueError, match=r"a\.ecsv: no table that astropy reads"):
+        write_classes({"a": "E"}, tmp_path / "a.ecsv")
 
 
 def test_efigis_types_are_read(real_data):
