@@ -144,6 +144,8 @@ def evaluate(
     from flaxgal.figures import from_best_to_worst, save
 
     found = score(run, snapshot, split)
+    if unknown := found.summary["not_compared"]:
+        print(f"whether it was trained on these galaxies cannot be told of {', '.join(unknown)}", file=sys.stderr)
     rows = {"all": found.summary["all"], **found.summary["by_survey"], **found.summary["by_size"]}
     print(f"{'':>12s} {'galaxies':>8s}  {'Dice (95 %)':>19s} {'IoU':>6s} {'precis.':>7s} {'recall':>6s} {'pooled':>6s}")
     for name, scores in rows.items():

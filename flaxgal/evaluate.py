@@ -17,12 +17,14 @@ from flaxgal.checkpoint import Run, load_run
 from flaxgal.datasets.builders import open_snapshot
 from flaxgal.datasets.feed import padded_batches, pixels_of
 from flaxgal.datasets.loader import Examples, load_split
+from flaxgal.datasets.placing import check_unseen
 from flaxgal.metrics import Confusion, bootstrap_interval, confusion, dice, iou, precision, recall
 from flaxgal.models.unet import predict_batch
+from flaxgal.runlog import trained_on
 from flaxgal.survey.atomic import replaced_when_whole
 from flaxgal.train import arm_class
 
-__all__ = ["SCORES", "Evaluation", "evaluate", "score_galaxies", "summarise"]
+__all__ = ["SCORES", "Evaluation", "check_held_out", "evaluate", "score_galaxies", "summarise"]
 
 SCORES = {"dice": dice, "iou": iou, "precision": precision, "recall": recall}
 
@@ -66,10 +68,12 @@ def evaluate(
     Raises
     ------
     ValueError
-        If the run has no checkpoint, or the snapshot other bands, classes or size, or no galaxies in the split.
+        If the run has no checkpoint, or the snapshot other bands, classes or size, or no galaxies in the split, or if
+        the run was trained on galaxies of the split.
     """
     run = load_run(run_folder)
     model, about = run.config.model, open_snapshot(snapshot)
+    not_compared = check_held_out(run_folder, about.folder, split)
     galaxies = load_split(about.folder, split, bands=model.bands, classes=model.classes, image_size=model.image_size)
     threshold = run.config.threshold if threshold is None else threshold
     probability = predict_arms(run, galaxies, batch_size)
@@ -80,6 +84,7 @@ def evaluate(
         "snapshot": f"{about.name}/{about.version}",
         "split": split,
         "threshold": threshold,
+        "not_compared": not_compared,
         **summarise(table, seed=seed),
     }
     path = _write(out or Path(run_folder) / "evaluation", f"{about.name}-{about.version}-{split}", table, summary)
@@ -91,6 +96,22 @@ def evaluate(
         probability=probability,
         path=path,
     )
+
+
+def check_held_out(run_folder: Path | str, snapshot: Path, split: str) -> list[str]:
+    """Refuse galaxies that a run was trained on, or a run that it started from, also in another snapshot.
+
+    Returns names of the snapshots trained on that cannot be compared with this one: their folders are gone, or do not
+    list their galaxies.
+
+    Raises
+    ------
+    ValueError
+        If a galaxy of the split is in the training split of one of the others.
+    """
+    learnt = trained_on(Path(run_folder))
+    unknown = check_unseen(snapshot, split, [folder for _, folder in learnt if folder is not None])
+    return [name for name, folder in learnt if folder is None or folder in unknown]
 
 
 def predict_arms(run: Run, galaxies: Examples, batch_size: int) -> Float32[np.ndarray, "n y x"]:
@@ -167,7 +188,7 @@ def _names(table: Table) -> list[str]:
 def _write(folder: Path, name: str, table: Table, summary: dict[str, Any]) -> Path:
     """NAME.ecsv and NAME.json, each whole or not at all; the path of the first."""
     table = table.copy()
-    table.meta |= {key: value for key, value in summary.items() if not isinstance(value, dict)}
+    table.meta |= {key: value for key, value in summary.items() if not isinstance(value, dict | list)}
     with replaced_when_whole(folder / f"{name}.ecsv") as temporary:
         table.write(temporary, format="ascii.ecsv")
     with replaced_when_whole(folder / f"{name}.json") as temporary:

@@ -23,7 +23,7 @@ import numpy as np
 from flaxgal.config import DataConfig, TrainConfig
 from flaxgal.datasets.builders import Snapshot, build_snapshot, open_snapshot
 from flaxgal.datasets.examples import Example, examples_from_store, store_provenance
-from flaxgal.evaluate import Evaluation, evaluate
+from flaxgal.evaluate import Evaluation, check_held_out, evaluate
 from flaxgal.labels.scores import append_score, last_run, runs_folder, snapshots_folder
 from flaxgal.labels.store import Store
 from flaxgal.metrics import bootstrap_interval
@@ -91,6 +91,8 @@ def retrain(
             f"{store}: the {sum(snapshot.sizes.values())} labelled galaxies are all held out to score on, by where "
             f"they are on the sky; label some more to train on"
         )
+    if previous is not None:  # now, not after the training: its weights know what it was trained on
+        check_held_out(previous, snapshot.folder, _held_out(snapshot))
     run = _new_folder(runs_folder(store))
     config = dataclasses.replace(
         base,
@@ -149,6 +151,11 @@ def _new_folder(runs: Path) -> Path:
     raise ValueError(f"{runs}: cannot find a free name for a run; try again")
 
 
+def _held_out(snapshot: Snapshot) -> str:
+    """The split to score on; "" when there is none."""
+    return next((split for split in ("test", "validation") if split in snapshot.sizes), "")
+
+
 def _score(run: Path, previous: Path | None, snapshot: Snapshot) -> dict[str, Any]:
     """A line of the store's scores: the new run's Dice on held-out galaxies, and the previous run's on the same.
 
@@ -156,7 +163,7 @@ def _score(run: Path, previous: Path | None, snapshot: Snapshot) -> dict[str, An
     of the new run and flatter it a little. Where neither truth nor guess has arms Dice is 1 and says little: while any
     galaxy held out has arms, those without do not count.
     """
-    split = next((split for split in ("test", "validation") if split in snapshot.sizes), "")
+    split = _held_out(snapshot)
     score: dict[str, Any] = {
         "run": run.name,
         "utc": datetime.now(UTC).isoformat(timespec="seconds"),

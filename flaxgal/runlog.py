@@ -43,6 +43,7 @@ __all__ = [
     "open_run",
     "read_config",
     "read_records",
+    "trained_on",
 ]
 
 CONFIG, ENVIRONMENT, METRICS, CHECKPOINTS = "config.json", "environment.json", "metrics.jsonl", "checkpoints"
@@ -117,6 +118,34 @@ def read_config(folder: Path) -> TrainConfig:
         return from_json(TrainConfig, path.read_text())
     except (ValueError, TypeError) as error:
         raise ValueError(f"{path}: {error}") from None
+
+
+def trained_on(folder: Path) -> list[tuple[str, Path | None]]:
+    """Snapshots that a run learnt from, and those of the runs that it started from: what to call each, and its folder.
+
+    The folder is None where that version, or the run, is no longer where the config names it.
+
+    Raises
+    ------
+    ValueError
+        As `read_config` raises it of the run itself.
+    """
+    found: list[tuple[str, Path | None]] = []
+    config, seen = read_config(folder), {folder.resolve()}
+    while True:
+        before = _last_snapshots(folder) or [{}] * len(config.data.snapshots)
+        for path, about in zip(map(Path, config.data.snapshots), before, strict=False):
+            version = str(about.get("version", path.name))
+            places = [place for place in (path / version, path) if place.name == version and place.is_dir()]
+            name = f"{about['name']} {version}" if about else str(path)
+            found.append((name, places[0] if places else None))
+        if not config.start_from or (folder := Path(config.start_from)).resolve() in seen:
+            return found
+        seen.add(folder.resolve())
+        try:
+            config = read_config(folder)
+        except ValueError:
+            return [*found, (f"what run {folder} was trained on", None)]
 
 
 def append_record(folder: Path, record: Mapping[str, Any]) -> None:

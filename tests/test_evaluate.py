@@ -1,15 +1,20 @@
 """Claims about evaluation: the table agrees with counts by hand, and the summary with the table."""
 
 import json
+import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from astropy.table import Table
 from flax import nnx
-from toys import toy_config, toy_snapshot
+from toys import SIZE, toy_config, toy_example, toy_snapshot
 
 from flaxgal import runlog
 from flaxgal.checkpoint import load_run, save
+from flaxgal.cli import run as command_line
+from flaxgal.config import to_json
+from flaxgal.datasets.builders import build_snapshot, open_snapshot
 from flaxgal.datasets.loader import load_split
 from flaxgal.evaluate import evaluate, predict_arms, score_galaxies, summarise
 from flaxgal.models.unet import UNet, predict_batch
@@ -95,6 +100,63 @@ def test_a_snapshot_of_another_kind_is_refused(run, tmp_path):
         evaluate(run, larger)
     with pytest.raises(ValueError, match="no galaxies in split 'nosuch'"):
         evaluate(run, toy_snapshot(tmp_path, 10, name="same"), "nosuch")
+
+
+def guess(folder, config):
+    """A run that was never trained, on the snapshots of its config."""
+    about = [open_snapshot(path) for path in config.data.snapshots]
+    seen = [{"name": one.name, "version": one.version, "sizes": dict(one.sizes)} for one in about]
+    runlog.open_run(folder, config, snapshots=seen)
+    save(folder, "best", 7, {"average": UNet(config.model, nnx.Rngs(params=0))})
+    return folder
+
+
+def sky_snapshot(out, name, places):
+    """A snapshot of galaxies at such declinations, in such splits."""
+    examples = (
+        replace(toy_example(k), object_id=f"{name}-{k}", ra_deg=150.0, dec_deg=dec, split=split)
+        for k, (dec, split) in enumerate(places)
+    )
+    return build_snapshot(examples, out, bands=("grey",), classes=("arm",), image_size=SIZE, name=name)
+
+
+def test_galaxies_that_were_trained_on_do_not_test_a_run_in_another_snapshot_either(tmp_path):
+    ours = sky_snapshot(tmp_path, "ours", [(2.0, "train"), (3.0, "train"), (4.0, "test")])
+    theirs = sky_snapshot(tmp_path, "theirs", [(2.0 + 1 / 3600, "test"), (4.0, "test"), (4.5, "validation")])
+    one = guess(tmp_path / "one", toy_config(ours))
+    said = (
+        r"theirs-0 is in split test of .*theirs/1\.0\.0, and the same galaxy, ours-0, was trained on in .*--agree-with"
+    )
+    with pytest.raises(ValueError, match=said):
+        evaluate(one, theirs)
+    with pytest.raises(ValueError, match=said):
+        evaluate(guess(tmp_path / "started", toy_config(theirs, start_from=str(one))), theirs)
+    assert evaluate(one, theirs, "validation").summary["not_compared"] == []
+    assert evaluate(one, ours).summary["not_compared"] == []
+    newest = toy_config(ours.parent)  # the folder of versions, in which a newer one has come
+    assert (
+        build_snapshot(
+            [toy_example(0)], tmp_path, bands=("grey",), classes=("arm",), image_size=SIZE, name="ours", version="1.1.0"
+        ).parent
+        == ours.parent
+    )
+    shutil.copytree(one, tmp_path / "by-versions")
+    (tmp_path / "by-versions" / "config.json").write_text(to_json(newest))
+    with pytest.raises(ValueError, match=said):
+        evaluate(tmp_path / "by-versions", theirs)
+
+
+def test_what_cannot_be_compared_is_said(tmp_path, capsys):
+    ours = sky_snapshot(tmp_path, "ours", [(2.0, "train")])
+    theirs = sky_snapshot(tmp_path, "theirs", [(2.0, "test")])
+    first = guess(tmp_path / "first", toy_config(ours))
+    later = guess(tmp_path / "later", toy_config(theirs, start_from=str(first)))
+    shutil.rmtree(ours)
+    assert evaluate(first, theirs).summary["not_compared"] == ["ours 1.0.0"]
+    assert command_line(["evaluate", str(first), str(theirs)]) == 0
+    assert "cannot be told of ours 1.0.0" in capsys.readouterr().err
+    shutil.rmtree(first)
+    assert evaluate(later, theirs).summary["not_compared"] == [f"what run {first} was trained on"]
 
 
 def test_a_summary_of_one_galaxy_has_an_interval_of_no_width(snapshot):

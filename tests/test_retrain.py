@@ -256,3 +256,16 @@ def test_the_command_says_how_it_stands_and_ends_with_the_run(
     else:
         assert [line.partition(":")[0] for line in lines[:-1]] == list(PHASES)
         assert Path(lines[-1]) == last_run(store.path)
+
+
+def test_a_run_that_knows_held_out_galaxies_is_refused_before_the_training(store: Store, tmp_path: Path) -> None:
+    (held_out,) = ids(test=1)
+    snapshot = tmp_path / "elsewhere" / "1.0.0"
+    snapshot.mkdir(parents=True)
+    line = {"object_id": held_out, "split": "train", "ra_deg": None, "dec_deg": None}
+    (snapshot / "revisions.jsonl").write_text(json.dumps(line) + "\n")
+    config = replace(CONFIG, data=DataConfig(snapshots=(str(snapshot),), batch_size=8))
+    (tmp_path / "config.json").write_text(to_json(config))
+    with pytest.raises(ValueError, match=rf"{held_out} is in split test of .*trained on in .*choose another run"):
+        list(retrain(store.path, start_from=tmp_path, steps=3))
+    assert not runs_folder(store.path).exists()

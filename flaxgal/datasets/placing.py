@@ -14,7 +14,7 @@ from flaxgal.datasets.splits import SPLITS, Placed, Position, Split, chosen_by_h
 from flaxgal.labels.files import checked
 from flaxgal.labels.store import Store
 
-__all__ = ["check_apart", "place_galaxies", "placed_before", "placed_in_snapshot"]
+__all__ = ["check_apart", "check_unseen", "place_galaxies", "placed_before", "placed_in_snapshot"]
 
 
 def place_galaxies(
@@ -104,6 +104,47 @@ def check_apart(folders: Sequence[Path | str]) -> None:
         f"{other.split} of {home[id(other)]}{more}: a model would be tested on what it was trained on; build one of "
         f"them again with --agree-with the other"
     )
+
+
+def check_unseen(folder: Path, split: str, trained_on: Sequence[Path]) -> list[Path]:
+    """Refuse to test on a split of a snapshot if galaxies in it stand in the training split of one trained on.
+
+    Snapshots are compared as `check_apart` does it. Returns those that cannot be, as they do not list their galaxies.
+
+    Raises
+    ------
+    ValueError
+        If a galaxy, by its id or within 2 arcsec, is in both.
+    """
+    others = [other for other in trained_on if other.resolve() != folder.resolve()]
+    if split == "train" or not others:  # who asks for training galaxies, wants to see how well they were learnt
+        return []
+    tested = _listed(folder)
+    if tested is None:
+        return others
+    tested = [item for item in tested if item.split == split]
+    unknown = []
+    for other in others:
+        if (listed := _listed(other)) is None:
+            unknown.append(other)
+            continue
+        torn = torn_pairs([*tested, *(item for item in listed if item.split == "train")])
+        if torn:
+            known = {id(item) for item in tested}
+            one, twin = torn[0] if id(torn[0][0]) in known else torn[0][::-1]
+            more = f", and {len(torn) - 1} more" if len(torn) > 1 else ""
+            raise ValueError(
+                f"{one.object_id} is in split {split} of {folder}, and the same galaxy, {twin.object_id}, was trained "
+                f"on in {other}{more}: the run would be tested on what it knows; build the first again with "
+                f"--agree-with {other}, or choose another run"
+            )
+    return unknown
+
+
+def _listed(folder: Path) -> list[Placed] | None:
+    """The galaxies of a snapshot; None if it does not list them."""
+    path = folder / "revisions.jsonl"
+    return _read(path.read_bytes(), path) if path.is_file() else None
 
 
 def _line(item: Placed) -> str:
