@@ -46,6 +46,8 @@ def test_a_galaxy_is_flagged_until_anybody_takes_the_flag_down(store):
     store.note(a_note("g1", "skipped"))
     store.note(a_note("g0", "unflagged", "bo"))
     assert list(flagged(store)) == ["g1"]
+    assert list(flagged(store, "g1")) == ["g1"]
+    assert flagged(store, "g0") == {}
     again = store.note(a_note("g0", annotator="bo"))
     assert flagged(store)["g0"] == again
 

@@ -128,6 +128,7 @@ def test_two_cutouts_of_one_id_in_one_folder_hide_no_file_and_mix_no_masks(store
         used = opened.cutout("g1").sha256
         assert used == Store.open(store.path).cutout("g1").sha256
         assert [line.provenance.cutout_sha256 for line in opened.history()] == [used]
+        assert opened.labelled() == {"g1"}
         (sentence,) = opened.damaged.values()
         assert "drawn on other pixels, and left out; add the cutout that" in sentence
 
