@@ -95,7 +95,7 @@ def fetch_hsc(
 def fetch_gz3d(
     *,
     store: Path,
-    spiral_share: float = 0.2,
+    spiral_share: float | None = 0.2,
     bar_share: float | None = None,
     galaxies: tuple[str, ...] = (),
     by_person: bool = False,
@@ -109,9 +109,10 @@ def fetch_gz3d(
 
     Args:
         store: The label store's folder; made when it is not there.
-        spiral_share: Galaxies of which more than this share of people said that they are spirals (0.2: the seed's cut).
+        spiral_share: Galaxies of which more than this share of people said that they are spirals (0.2: the seed's cut);
+            None takes all, also those that nobody voted on.
         bar_share: Likewise for bars.
-        galaxies: Only these, by their ids.
+        galaxies: Only these, by their ids or MaNGA ids, whatever share they have.
         by_person: Each person's drawing as a revision of its own, in place of one of everybody's shares.
         files: Folder for the archive's files; what lies there is not asked for again.
         keep_files: Leave the files in that folder.

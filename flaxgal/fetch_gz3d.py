@@ -1,6 +1,7 @@
 """Galaxy Zoo: 3D into a label store: pictures, and people's votes on arms and bars as revisions."""
 
 from collections.abc import Collection, Iterator, Mapping
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -50,7 +51,8 @@ def fetch_gz3d(
     revision of its own, for consensus and agreement. Both in one store would count everybody twice, so it is one or the
     other. Revisions carry the time when people drew, so that what anybody drew later stays the latest.
 
-    A galaxy that is in the store with its votes is not asked for again.
+    A galaxy that is in the store with its votes is not asked for again. A name in `object_ids` that the archive's table
+    does not have comes as `Failed`, of the name.
 
     Parameters
     ----------
@@ -81,8 +83,9 @@ def fetch_gz3d(
     subjects = select_subjects(
         read_subjects(table.path), spiral_share=spiral_share, bar_share=bar_share, object_ids=object_ids
     )
-    if not subjects:
-        raise ValueError(f"{table.path}: no galaxy is selected; ask for a smaller share of votes, or for other ids")
+    unknown = _unknown(object_ids or (), subjects, table.path)
+    if not subjects and not unknown:
+        raise ValueError(f"{table.path}: no galaxy is selected; ask for a smaller share of votes, or name galaxies")
 
     def work(subject: Subject) -> int | None:
         if _has_votes(store, subject.object_id, by_person):
@@ -91,7 +94,8 @@ def fetch_gz3d(
 
     with alone(store.path / FETCHING), Client(politeness) as client:
         made = in_parallel(work, subjects, threads=client.politeness.connections)
-        yield from counted(made, politeness=client.politeness, total=len(subjects))
+        total = len(subjects) + len(unknown)
+        yield from counted(chain(unknown, made), politeness=client.politeness, total=total)
 
 
 def import_gz3d(store: Store, galaxy: Gz3dGalaxy, *, by_person: bool = False, source: str = "") -> int:
@@ -170,6 +174,15 @@ def _fetch_one(
     if not keep_file and (size is not None or files.name == FETCHING):  # a file that was there else is the user's
         wanted.path.unlink(missing_ok=True)
     return size
+
+
+def _unknown(
+    object_ids: Collection[str], subjects: Collection[Subject], table: Path
+) -> list[tuple[str, None, ValueError]]:
+    """Names that no galaxy has, each with what to say of it, as `counted` takes them."""
+    there = {name for subject in subjects for name in (subject.object_id, subject.manga_id)}
+    said = "no galaxy of Galaxy Zoo: 3D has this name in {}; give an id such as 1-304336_127_14724446, or a MaNGA id"
+    return [(name, None, ValueError(f"{name}: {said.format(table.name)}")) for name in object_ids if name not in there]
 
 
 def _has_votes(store: Store, object_id: str, by_person: bool) -> bool:

@@ -17,6 +17,7 @@ from archives import FAULTS, Reply, archive
 from astropy.table import Table
 from gz3d_files import gz3d_bytes, square, write_gz3d
 
+from flaxgal.cli import run as command_line
 from flaxgal.datasets.examples import NO_LIGHT_PLANES, examples_from_store
 from flaxgal.fetch_gz3d import VOTES, fetch_gz3d, import_gz3d, revisions_by_person, votes_revision
 from flaxgal.labels.agreement import compare
@@ -37,7 +38,7 @@ def galaxy_name(number):
     return f"1-{1000 + number}_19_{14700000 + number}"
 
 
-def table_bytes(numbers, spiral=30):
+def table_bytes(numbers, spiral=30, votes=40):
     """The archive's table; `file_name` is padded with spaces, as there."""
     spirals = spiral if isinstance(spiral, list) else [spiral] * len(numbers)
     table = Table(
@@ -45,7 +46,7 @@ def table_bytes(numbers, spiral=30):
             "MANGAID": [f"1-{1000 + number}" for number in numbers],
             "ra": np.array([10.0 + number for number in numbers]),
             "dec": np.array([-1.0 + 0.01 * number for number in numbers]),
-            "GZ_total_classifications": np.full(len(numbers), 40, np.int16),
+            "GZ_total_classifications": np.broadcast_to(votes, len(numbers)).astype(np.int16),
             "GZ_spiral_votes": np.array(spirals, np.int16),
             "GZ_bar_votes": np.full(len(numbers), 5, np.int16),
             "file_name": [f"{galaxy_name(number)}.fits  " for number in numbers],
@@ -138,6 +139,25 @@ def test_the_seeds_cut_takes_galaxies_that_more_than_a_fifth_called_spiral(tmp_p
         assert galaxy_name(3) in store
         store, _ = run(server, tmp_path, spiral_share=None, object_ids=["1-1001"])
         assert galaxy_name(1) in store
+
+
+def test_a_galaxy_that_is_named_comes_whatever_its_votes_and_a_name_that_nobody_has_is_said(tmp_path):
+    files = served([1, 2]) | {f"{FOLDER}/gz3d_metadata.fits": table_bytes([1, 2], spiral=[1, 0])}
+    with archive(files) as server:
+        store, events = run(server, tmp_path, object_ids=["1-1001", "1-9999", "1-8888"])
+        assert set(store.galaxies()) == {galaxy_name(1)}
+        assert [event.reason.split(";")[0] for event in events if isinstance(event, Failed)] == [
+            f"{name}: no galaxy of Galaxy Zoo: 3D has this name in gz3d_metadata.fits" for name in ("1-9999", "1-8888")
+        ]
+        assert (events[-1].standing.done, events[-1].standing.total) == (3, 3)
+
+
+def test_the_command_line_can_leave_the_cut_out(tmp_path):
+    files = served([1, 2]) | {f"{FOLDER}/gz3d_metadata.fits": table_bytes([1, 2], votes=[0, 40], spiral=[0, 1])}
+    with archive(files) as server:
+        words = ["fetch", "gz3d", "--store", str(tmp_path / "labels"), "--address", server.url + FOLDER]
+        assert command_line([*words, "--spiral-share", "None"]) == 0
+    assert set(Store.open(tmp_path / "labels").galaxies()) == {galaxy_name(1), galaxy_name(2)}
 
 
 def test_a_selection_of_nothing_is_said(tmp_path):

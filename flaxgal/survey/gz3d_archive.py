@@ -93,16 +93,17 @@ def select_subjects(
     Parameters
     ----------
     spiral_share, bar_share
-        More than this share of Galaxy Zoo 2's votes; None takes all.
+        More than this share of Galaxy Zoo 2's votes; None takes all, also galaxies that nobody voted on.
     object_ids
-        Only these: ids, or MaNGA ids, of which one galaxy may have several pictures.
+        Only these, whatever their votes: ids, or MaNGA ids, of which one galaxy may have several pictures.
     """
+    if object_ids is not None:
+        named = set(object_ids)
+        return [subject for subject in subjects if {subject.object_id, subject.manga_id} & named]
 
     def wanted(subject: Subject) -> bool:
-        return (
-            (spiral_share is None or subject.spiral_share > spiral_share)
-            and (bar_share is None or subject.bar_share > bar_share)
-            and (object_ids is None or subject.object_id in object_ids or subject.manga_id in object_ids)
+        return (spiral_share is None or subject.spiral_share > spiral_share) and (
+            bar_share is None or subject.bar_share > bar_share
         )
 
     return [subject for subject in subjects if wanted(subject)]
