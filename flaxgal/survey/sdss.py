@@ -55,6 +55,9 @@ _DARK_VARIANCE = {
 """Counts squared, of reading out and dark current."""
 _EARLY_DARK_VARIANCE = {(2, "i"): 5.76, (4, "i"): 6.25, (4, "z"): 9.61, (5, "z"): 1.8225}
 """In runs before 1500."""
+_FIELD_CARDS = ("RUN", "CAMCOL", "FRAME", "FILTER")
+_MOST_BYTES = 50_000_000
+"""Of an unpacked frame, which has 12 million; a small damaged file may unpack to any number."""
 _MARGIN = 8
 """Pixels around a cutout that a band is shifted with: splines feel no edge from so far."""
 
@@ -136,12 +139,13 @@ def read_frame(path: Path | str, field: Field, band: str) -> Frame:
     path = Path(path)
     content = path.read_bytes()
     try:
-        content = bz2.decompress(content) if content.startswith(b"BZh") else content
+        content = _unpacked(content) if content.startswith(b"BZh") else content
         with warnings.catch_warnings():
             warnings.simplefilter("error")  # astropy only warns of a file that ends too early
             with fits.open(io.BytesIO(content), memmap=False) as hdus:
                 header, image, calibration = hdus[0].header, np.asarray(hdus[0].data), np.asarray(hdus[1].data)
                 sky = hdus[2].data[0]
+                _ = [header.get(card) for card in _FIELD_CARDS]  # astropy parses a card when it is asked for
                 allsky, columns, rows = (np.asarray(sky[name]) for name in ("ALLSKY", "XINTERP", "YINTERP"))
     except Exception as error:  # bz2, astropy and numpy raise many kinds
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
@@ -252,9 +256,16 @@ def _electronics(field: Field, band: str) -> tuple[float, float]:
     return gain, dark
 
 
+def _unpacked(content: bytes) -> bytes:
+    with bz2.BZ2File(io.BytesIO(content)) as file:
+        whole = file.read(_MOST_BYTES + 1)
+    if len(whole) > _MOST_BYTES:
+        raise ValueError(f"it unpacks to more than {_MOST_BYTES} bytes")
+    return whole
+
+
 def _check_field(header: fits.Header, field: Field, band: str, path: Path) -> None:
-    wanted = {"RUN": field.run, "CAMCOL": field.camcol, "FRAME": field.field, "FILTER": band}
-    for card, value in wanted.items():
+    for card, value in zip(_FIELD_CARDS, (field.run, field.camcol, field.field, band), strict=True):
         found = header.get(card, value)
         if str(found).strip() != str(value):
             raise ValueError(f"{path}: found a frame with {card} {found}; wanted {value}")

@@ -2,6 +2,7 @@
 
 import bz2
 import dataclasses
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -161,3 +162,24 @@ def test_what_is_no_whole_frame_is_refused(tmp_path):
             read_frame(path, FIELD, "r")
     path.write_bytes(plain)
     assert read_frame(path, FIELD, "r").image.shape == SHAPE
+
+
+@pytest.mark.parametrize("card", ["RUN", "CAMCOL", "FRAME", "FILTER"])
+def test_a_damaged_card_is_told_as_a_damaged_frame(tmp_path, card):
+    plain = bytearray(bz2.decompress(frame_bytes("r")))
+    at = plain.index(f"{card:<8}=".encode())
+    plain[at + 9 : at + 40] = b" 3 x '7" + b" " * 24
+    (tmp_path / "a.fits").write_bytes(plain)
+    with pytest.raises(ValueError, match=r"a\.fits: "):
+        read_frame(tmp_path / "a.fits", FIELD, "r")
+
+
+def test_a_small_file_that_unpacks_without_end_is_refused(tmp_path):
+    (tmp_path / "a.fits.bz2").write_bytes(bz2.compress(bytes(300_000_000), 9))
+    tracemalloc.start()
+    try:
+        with pytest.raises(ValueError, match=r"no whole frame of SDSS \(it unpacks to more than 50000000 bytes\)"):
+            read_frame(tmp_path / "a.fits.bz2", FIELD, "r")
+        assert tracemalloc.get_traced_memory()[1] < 250_000_000
+    finally:
+        tracemalloc.stop()
