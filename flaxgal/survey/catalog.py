@@ -10,7 +10,7 @@ import math
 import re
 import warnings
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,6 +31,7 @@ DEC_NAMES = ("dec", "dec_deg", "dej2000", "de_icrs", "dedeg", "_de", "_dej2000",
 """Names of columns in lower case, the first that a table has counts. Tadaki et al. (2020): object_id, ra, dec."""
 
 BINARY_ENDINGS = (".fits", ".fit", ".parquet", ".vot", ".votable", ".xml", ".h5", ".hdf5", ".ecsv")
+_FLOATS = "holds floats, which lose the last digits of 64-bit ids; save that column as text or as integers"
 LARGEST_ARCSEC = 1800.0
 """No galaxy outside the Local Group is larger: a size beyond it was given in other units."""
 
@@ -109,13 +110,20 @@ def object_ids(table: Any, column: str = "", *, name: str = "the table") -> list
     if values.dtype.kind == "f":
         numbers = np.ma.filled(np.ma.asarray(values), 0).astype(np.float64)
         if not (np.isfinite(numbers) & (np.abs(numbers) < 2**53) & (numbers == np.round(numbers))).all():
-            raise ValueError(
-                f"{name}: {found} holds floats, which lose the last digits of 64-bit ids; save that column as text or "
-                f"as integers"
-            )
+            raise ValueError(f"{name}: {found} {_FLOATS}")
         values = numbers.astype(np.int64)
-    texts = (value.decode() if isinstance(value, bytes) else str(value) for value in np.ma.getdata(values).tolist())
+    texts = [value.decode() if isinstance(value, bytes) else str(value) for value in np.ma.getdata(values).tolist()]
+    if _written_as_floats([text.strip() for text, gone in zip(texts, missing, strict=True) if not gone]):
+        raise ValueError(f"{name}: {found} {_FLOATS}")
     return ["" if gone else text.strip() for text, gone in zip(texts, missing, strict=True)]
+
+
+def _written_as_floats(ids: Sequence[str]) -> bool:
+    """Whether a column of text is one of numbers, and one of them has lost digits: 4.0e16, or 40158992189641001.0."""
+    ids = [text for text in ids if text]
+    if not all(re.fullmatch(r"[+-]?\d+\.?\d*([eE][+-]?\d+)?", text) for text in ids):
+        return False
+    return any(re.search("[eE]", text) or ("." in text and abs(float(text)) >= 2**53) for text in ids)
 
 
 def positions_deg(table: Any, ra: str = "", dec: str = "", *, name: str = "the table") -> Float64[np.ndarray, "n 2"]:

@@ -47,6 +47,22 @@ def test_ids_that_were_floats_are_refused_when_digits_are_lost():
     assert object_ids(Table({"object_id": [12.0, 7.0]})) == ["12", "7"]
 
 
+@pytest.mark.parametrize("name", ["t.csv", "t.dat"])
+@pytest.mark.parametrize("number", ["1.0e17", "4.0158992189641e16", "40158992189641001.0", "1E+17"])
+def test_ids_that_a_text_table_has_as_floats_are_refused(tmp_path, name, number):
+    apart = "," if name.endswith("csv") else " "
+    lines = [["objid", "ra", "dec"], [number, "1.5", "2"], ["17", "2", "3"]]
+    (tmp_path / name).write_text("".join(f"{apart.join(line)}\n" for line in lines))
+    with pytest.raises(ValueError, match="objid holds floats, which lose the last digits of 64-bit ids"):
+        object_ids(read_table(tmp_path / name))
+
+
+@pytest.mark.parametrize("ids", [["1.10", "1.1"], ["12e4", "a3f2"], ["007", "7.0"]])
+def test_ids_of_digits_and_letters_are_text(tmp_path, ids):
+    (tmp_path / "t.csv").write_text("".join(f"{line}\n" for line in ["objid,ra,dec", *(f"{one},1.5,2" for one in ids)]))
+    assert object_ids(read_table(tmp_path / "t.csv")) == ids
+
+
 @pytest.mark.parametrize(
     ("ra", "dec"), [("RAJ2000", "DEJ2000"), ("RA", "DEC"), ("ra_deg", "dec_deg"), ("RAdeg", "DEdeg"), ("_RA", "_DE")]
 )
