@@ -156,7 +156,7 @@ def _outcomes(
     batch = max(1, rows_per_request // bands)
     batches = (missing[start : start + batch] for start in range(0, len(missing), batch))
 
-    def work(some: Sequence[Place]) -> dict[Place, int | ValueError | BrokenError]:
+    def work(some: Sequence[Place]) -> dict[Place, int | Exception]:
         return _fetched(client, [pieces(place) for place in some], one_by_one=rows_per_request == 1)
 
     for some, sizes, error in in_parallel(work, batches, threads=client.politeness.connections):
@@ -172,9 +172,9 @@ def _outcomes(
 
 def _fetched(
     client: Client, galaxies: Sequence[tuple[Piece, ...]], *, one_by_one: bool
-) -> dict[Place, int | ValueError | BrokenError]:
+) -> dict[Place, int | Exception]:
     """Have the files of some galaxies on the disk; the bytes of each galaxy, or why some of its files did not come."""
-    faults: dict[Place, ValueError | BrokenError] = {}
+    faults: dict[Place, Exception] = {}
     if one_by_one:
         for pieces in galaxies:
             try:

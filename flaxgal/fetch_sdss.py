@@ -9,7 +9,7 @@ from flaxgal.fetch import FETCHING, alone, fault_of_kept
 from flaxgal.labels.store import Store
 from flaxgal.survey import nair_abraham, sdss, skyserver
 from flaxgal.survey.answers import Politeness
-from flaxgal.survey.download import Download, Event, Failed, counted, download, fetch, in_parallel
+from flaxgal.survey.download import Download, Event, Failed, counted, download, fetch, in_parallel, named
 from flaxgal.survey.http import Client
 from flaxgal.survey.nair_abraham import Morphology, catalogue_download, read_morphologies, write_morphologies
 from flaxgal.survey.sdss import BANDS, Field, Frame, cutout_from_frames, frame_name, frame_url, read_frame
@@ -142,17 +142,31 @@ def fetch_sdss(
         missing = {galaxy.object_id for galaxy in galaxies if galaxy.object_id not in store}
         yield from ((galaxy, None, different(galaxy)) for galaxy in galaxies if galaxy.object_id not in missing)
         located: dict[Field, list[Morphology]] = {}
+        incomplete: set[Field | None] = set()
         with Client(one_at_a_time) as asker:
             for galaxy, field, error in _located(asker, galaxies, missing, folder, service):
                 if field is None:
+                    incomplete.add(None)
                     yield galaxy, None, error
                 else:
                     located.setdefault(field, []).append(galaxy)
-        for (_, some), results, error in in_parallel(cut, located.items(), threads=politeness.connections):
+        for (field, some), results, error in in_parallel(cut, located.items(), threads=politeness.connections):
+            if results is None or any(fault is not None for *_, fault in results):
+                incomplete.add(field)
             yield from results or ((galaxy, None, error) for galaxy in some[:1])
+        if not keep_files and None not in incomplete:  # nobody knows which frames galaxies without a field wait for
+            _clear_frames(folder, [field for field in incomplete if field is not None])
 
     with alone(folder), Client(politeness) as client:
         yield from counted(outcomes(), politeness=politeness, total=len(galaxies))
+
+
+def _clear_frames(folder: Path, but: Sequence[Field]) -> None:
+    """Delete frames that a killed process left after the last galaxy on them had come."""
+    needed = {frame_name(field, band) for field in but for band in BANDS}
+    for path in folder.glob("frame-*.fits.bz2"):
+        if path.name not in needed:
+            path.unlink(missing_ok=True)
 
 
 def _slower(politeness: Politeness) -> float:
@@ -184,18 +198,30 @@ def _located(
             most_bytes=_MOST_ANSWER_BYTES,
         )
         try:
-            fetch(client, answer)
+            came = fetch(client, answer)
             found = skyserver.read_crossid(answer.path)
         except (ValueError, OSError) as error:
-            yield some[0], None, error
-            yield from ((galaxy, None, ValueError(f"{galaxy.object_id}: {error}")) for galaxy in some[1:])
+            yield from ((galaxy, None, named(galaxy.object_id, error)) for galaxy in some)
             continue
+        lacking = [one for one in some if skyserver.nearest_field(found, one.ra_deg, one.dec_deg) is None]
+        fault: Exception | None = None
+        if lacking and came is None:  # SkyServer may know more by now than when this answer came
+            again = replace(answer, path=answer.path.with_suffix(".again.csv"))
+            try:
+                again.path.unlink(missing_ok=True)
+                fetch(client, again)
+                found = skyserver.read_crossid(again.path)
+                again.path.replace(answer.path)
+            except (ValueError, OSError) as error:
+                fault = error
         for galaxy in some:
             field = skyserver.nearest_field(found, galaxy.ra_deg, galaxy.dec_deg)
             yield (
                 galaxy,
                 field,
-                ValueError(
+                named(galaxy.object_id, fault)
+                if fault is not None
+                else ValueError(
                     f"{galaxy.object_id}: SDSS has no object within {skyserver.RADIUS_ARCSEC:g} arcsec of "
                     f"({galaxy.ra_deg:.5f}, {galaxy.dec_deg:.5f}); check the position, or give run, camcol and "
                     f"field in the catalogue"
@@ -228,8 +254,7 @@ def _from_field(
         try:
             size += fetch(client, wanted) or 0
         except (ValueError, OSError) as error:
-            first, *others = galaxies
-            return [(first, None, error), *((galaxy, None, _too(galaxy, error)) for galaxy in others)]
+            return [(galaxy, None, named(galaxy.object_id, error)) for galaxy in galaxies]
     results: list[Outcome] = []
     for galaxy in galaxies:
         try:
@@ -251,8 +276,3 @@ def _from_field(
         for path in paths.values():
             path.unlink(missing_ok=True)
     return results
-
-
-def _too(galaxy: Morphology, error: Exception) -> ValueError:
-    """Why a galaxy did not come whose field another galaxy shares."""
-    return ValueError(f"{galaxy.object_id}: {error}")

@@ -324,6 +324,11 @@ def test_a_list_that_the_server_cannot_serve_does_not_end_the_download(store):
         events = fetched(server, store, sky(9), rows=6, politeness=careful)
     assert sum(isinstance(event, Failed) for event in events) == 3
     assert sum(isinstance(event, Fetched) for event in events) == 6
+    assert all(
+        event.reason.startswith(event.download.object_id) and "HTTP 500" in event.reason
+        for event in events
+        if isinstance(event, Failed)
+    )
 
 
 def test_a_server_that_is_down_ends_the_download(store):

@@ -17,7 +17,7 @@ from sdss_files import frame_bytes
 
 from flaxgal.fetch_sdss import fetch_nair_abraham, fetch_sdss
 from flaxgal.labels.store import Store
-from flaxgal.survey.answers import Politeness
+from flaxgal.survey.answers import Politeness, StoppedError
 from flaxgal.survey.download import Failed, Fetched, Kept
 from flaxgal.survey.nair_abraham import Morphology, read_morphologies
 from flaxgal.survey.sdss import Field
@@ -294,3 +294,52 @@ def test_a_galaxy_that_the_store_has_otherwise_is_told_and_not_asked_for(tmp_pat
     assert isinstance(event, Failed)
     assert event.reason.startswith(f"mine: {said}")
     assert event.reason.endswith("fetch into another store, or give the galaxy another id")
+
+
+def test_every_galaxy_is_named_whatever_fails_and_an_archive_that_is_down_ends_the_download(tmp_path):
+    once = Politeness(tries=1, failures_in_a_row=2, connections=1)
+    with archive(Sky(), fault=lambda asked: "500" if asked.path.startswith(FRAMES) else None) as server:
+        store = Store.create(tmp_path / "labels")
+        where = {"vizier": server.url + VIZIER, "service": server.url + SKYSERVER, "archive": server.url + FRAMES}
+        events = []
+        with pytest.raises(StoppedError, match="2 downloads in a row failed"):
+            events.extend(fetch_nair_abraham(store, politeness=once, **where))
+        for event in fetch_nair_abraham(store, politeness=Politeness(tries=1), **where):
+            assert event.reason.startswith(f"{event.download.object_id}: frame-u-")
+
+
+def test_skyserver_is_asked_again_for_a_galaxy_that_its_answer_lacked(tmp_path):
+    sky = Sky()
+    whole = sky.fields
+    sky.fields = lambda paste: "\n".join(whole(paste).splitlines()[:-1]) + "\n"
+    with archive(sky) as server:
+        _, events = run(server, tmp_path)
+        assert Counter(map(type, events)) == {Fetched: 2, Failed: 1}
+        server.fault = lambda asked: "500" if asked.path == SKYSERVER else None
+        (failed,) = [event for event in run(server, tmp_path)[1] if isinstance(event, Failed)]
+        assert "HTTP 500" in failed.reason
+        server.fault = lambda asked: None
+        sky.fields = whole
+        assert Counter(map(type, run(server, tmp_path)[1])) == {Fetched: 1, Kept: 2}
+        before = len(server.asked)
+        run(server, tmp_path)
+        assert len(server.asked) == before
+
+
+def test_frames_that_a_killed_process_left_go_once_their_galaxies_are_in(tmp_path):
+    with archive(Sky()) as server:
+        store, _ = run(server, tmp_path, keep_files=True)
+        assert len(list((store.path / ".fetching").glob("frame-*"))) == 10
+        run(server, tmp_path, keep_files=True)
+        assert len(list((store.path / ".fetching").glob("frame-*"))) == 10
+        run(server, tmp_path)  # as after a kill between the last galaxy of a field and its frames
+        assert not list((store.path / ".fetching").glob("frame-*"))
+
+
+def test_frames_of_a_field_that_is_not_complete_stay(tmp_path):
+    sky = Sky()
+    del sky.bodies[f"{FRAMES}/301/3701/3/frame-z-003701-3-0001.fits.bz2"]
+    with archive(sky) as server:
+        store, _ = run(server, tmp_path)
+    names = {path.name[:17] for path in (store.path / ".fetching").glob("frame-*")}
+    assert names == {f"frame-{band}-003701-3-" for band in "ugri"}

@@ -38,6 +38,7 @@ __all__ = [
     "fetch",
     "in_parallel",
     "is_there",
+    "named",
     "write_accepted",
 ]
 
@@ -97,7 +98,7 @@ class Standing:
     size_bytes: int = 0
     """Bytes that came."""
     seconds: float = 0.0
-    """Since the first question."""
+    """Since the first question, as near as can be told: files that were there before anything came do not count."""
 
     @property
     def done(self) -> int:
@@ -211,6 +212,16 @@ def fetch(client: Client, download: Download) -> int | None:
         raise type(error)(f"{download.name}: {error}") from None
 
 
+def named(who: str, error: Exception) -> Exception:
+    """A fault as told of one of the files or galaxies that it kept from coming; `counted` counts it once for all."""
+    if str(error).startswith(who) or not isinstance(error, ValueError | BrokenError):
+        return error
+    kind = type(error) if isinstance(error, RefusedError | BrokenError) else ValueError
+    told = kind(f"{who}: {error}")
+    told.__cause__ = error
+    return told
+
+
 def counted(
     made: Iterable[tuple[Any, Any, BaseException | None]], *, politeness: Politeness, total: int | None
 ) -> Iterator[Event]:
@@ -220,12 +231,14 @@ def counted(
         seconds = time.monotonic() - start
         if error is None and size is None:
             standing = replace(standing, kept=standing.kept + 1)
+            start = start if standing.fetched else time.monotonic()
             yield Kept(download=item, standing=standing)
             continue
         if not isinstance(error, ValueError | BrokenError | None):
             raise error
-        in_a_row = in_a_row + (error is not last) if isinstance(error, BrokenError) else 0
-        last = error  # one fault may be told of many files that were asked for together
+        fault = error and (error.__cause__ or error)
+        in_a_row = in_a_row + (fault is not last) if isinstance(error, BrokenError) else 0
+        last = fault  # one fault may be told of many files that were asked for together
         if error is None:
             standing = replace(
                 standing, fetched=standing.fetched + 1, size_bytes=standing.size_bytes + size, seconds=seconds

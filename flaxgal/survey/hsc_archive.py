@@ -20,7 +20,7 @@ import numpy as np
 from flaxgal.survey.answers import Answer, BrokenError, NotThereError, RefusedError
 from flaxgal.survey.catalog import Place
 from flaxgal.survey.cutout import Cutout, read_cutout, wcs_centre_deg
-from flaxgal.survey.download import Download, fetch, is_there, write_accepted
+from flaxgal.survey.download import Download, fetch, is_there, named, write_accepted
 from flaxgal.survey.hsc import read_psf
 from flaxgal.survey.http import Ask, Client
 from flaxgal.survey.tar import files_in_tar
@@ -178,7 +178,7 @@ def fetch_piece(client: Client, piece: Piece) -> int:
     return fetch(client, piece.download()) or 0
 
 
-def fetch_list(client: Client, pieces: Sequence[Piece]) -> tuple[int, dict[Piece, ValueError | BrokenError]]:
+def fetch_list(client: Client, pieces: Sequence[Piece]) -> tuple[int, dict[Piece, Exception]]:
     """Fetch files of one kind by one list; the number of bytes that came, and why those did not come that did not.
 
     Files that are there are not asked for. When the answer breaks off, the next try asks for the rest.
@@ -200,13 +200,11 @@ def fetch_list(client: Client, pieces: Sequence[Piece]) -> tuple[int, dict[Piece
     except (ValueError, BrokenError) as error:
         fault = error
     none_there = f"{one.archive.host}: no images there in {one.archive.rerun}"
-    faults: dict[Piece, ValueError | BrokenError] = {
-        piece: NotThereError(f"{piece.label}: {none_there}") for piece in basket.absent
-    }
+    faults: dict[Piece, Exception] = {piece: NotThereError(f"{piece.label}: {none_there}") for piece in basket.absent}
     for piece in basket.left:
         reason = basket.wrong.get(piece) or fault
         if reason is not None:
-            faults[piece] = _of(piece, reason)
+            faults[piece] = named(piece.label, reason)
     return basket.size, faults
 
 
@@ -281,12 +279,3 @@ def _rows(pieces: Sequence[Piece]) -> bytes:
     else:
         rows = [list(piece.params.values()) for piece in pieces]
     return "".join(f"{line}\n" for line in [f"#? {' '.join(names)}", *map(" ".join, rows)]).encode()
-
-
-def _of(piece: Piece, reason: ValueError | BrokenError) -> ValueError | BrokenError:
-    """The fault of a whole list is one object for all its files, so that it counts once; another's names its file."""
-    return (
-        reason
-        if isinstance(reason, BrokenError) or str(reason).startswith(piece.label)
-        else type(reason)(f"{piece.label}: {reason}")
-    )
