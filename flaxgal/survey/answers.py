@@ -74,7 +74,9 @@ class Politeness:
     first_wait_seconds: float = 2.0
     """Before the second try, on average; it doubles from try to try."""
     longest_wait_seconds: float = 300.0
-    """Between two tries, also when the archive asks for more."""
+    """Between two tries, unless the archive asks for more."""
+    longest_asked_seconds: float = 3600.0
+    """An archive that asks for a longer wait (Retry-After) is left alone: the download ends."""
     connect_seconds: float = 20.0
     stall_seconds: float = 120.0
     """Without an answer, or with fewer than `slowest_bytes` of its body coming: the connection is given up."""
@@ -178,8 +180,11 @@ def _check_state(response: requests.Response, host: str, login: Login | None) ->
     state = response.status_code
     if state == 200:
         return
-    if state in (401, 403, 407):
-        raise _login_refused(host, login, f"HTTP {state}")
+    sent = login is not None and login.host == host
+    if state in (401, 407) or (state == 403 and sent):
+        raise _login_refused(host, login if sent else None, f"HTTP {state}")
+    if state == 403:
+        raise RefusedError(f"{host}: the archive does not give this out (HTTP 403); it may be private, or moved")
     if state in (404, 410):
         raise NotThereError(f"{host}: the archive has nothing there (HTTP {state})")
     if state in PASSES:

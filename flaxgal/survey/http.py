@@ -118,10 +118,12 @@ class Client:
                 with self._asked(question) as answer:
                     return take(answer)
             except BrokenError as error:
+                asked_for = error.wait_seconds
+                if asked_for > self.politeness.longest_asked_seconds:
+                    raise self._ended(_asked_to_wait(question.host, asked_for)) from None
                 if number == self.politeness.tries:
                     tries = f"{number} times" if number > 1 else "once"
                     raise BrokenError(f"{question.host}: {error} (asked {tries}); try again later") from None
-                asked_for = min(error.wait_seconds, self.politeness.longest_wait_seconds)
                 if asked_for:
                     self._hold(asked_for)  # the archive means everybody
                 self._sleep(max(asked_for, self.politeness.wait_before(number)), question.host)
@@ -240,6 +242,12 @@ class _Only(AuthBase):
             pair = f"{self._login.user}:{self._login.password}".encode()
             r.headers["Authorization"] = f"Basic {base64.b64encode(pair).decode()}"
         return r
+
+
+def _asked_to_wait(host: str, seconds: float) -> StoppedError:
+    return StoppedError(
+        f"{host}: the archive asks to wait {seconds / 3600:.1f} h; run the command again after that, what came is kept"
+    )
 
 
 def _safe_for_passwords(url: str) -> bool:

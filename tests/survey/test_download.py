@@ -193,12 +193,37 @@ def test_when_the_archive_asks_one_to_wait_all_wait(tmp_path):
     assert sum(0.2 < moment - times[0] < 0.8 for moment in times.values()) == 0
 
 
-def test_a_wait_without_end_is_cut_short(tmp_path):
+def test_a_wait_longer_than_ones_own_is_kept_to_if_the_archive_asks_for_it(tmp_path):
+    impatient = Politeness(first_wait_seconds=0.001, longest_wait_seconds=0.01)
     start = time.monotonic()
-    with archive({"/one.fits": CONTENT}, fault=first_tries(["503"]), retry_after="86400") as server:
-        (event,) = download([wanted(server, tmp_path)], politeness=QUICK)
+    with archive({"/one.fits": CONTENT}, fault=first_tries(["503"]), retry_after="1") as server:
+        (event,) = download([wanted(server, tmp_path)], politeness=impatient)
     assert isinstance(event, Fetched)
-    assert time.monotonic() - start < 2
+    assert time.monotonic() - start > 0.9
+
+
+def test_a_wait_of_a_day_ends_the_download_in_a_sentence(tmp_path):
+    asks = pytest.raises(StoppedError, match=r"the archive asks to wait 24\.0 h; run the command again after that")
+    with archive({"/one.fits": CONTENT}, fault=lambda asked: "503", retry_after="86400") as server, asks:
+        list(download([wanted(server, tmp_path)], politeness=QUICK))
+    assert len(server.asked) == 1
+
+
+def test_a_forbidden_file_without_a_login_fails_alone(tmp_path):
+    forbidden = {"fault": lambda asked: "403" if asked.path == "/one.fits" else None}
+    with archive({"/one.fits": CONTENT, "/two.fits": CONTENT}, **forbidden) as server:
+        names = ("one.fits", "two.fits")
+        events = download([wanted(server, tmp_path, name) for name in names], politeness=QUICK)
+        by_name = {event.download.name: event for event in events}
+        assert by_name["one.fits"].reason == (
+            "one.fits: 127.0.0.1: the archive does not give this out (HTTP 403); it may be private, or moved"
+        )
+        assert isinstance(by_name["two.fits"], Fetched)
+        elsewhere = Login(host="elsewhere", user="somebody", password="else", source="the test")
+        (event,) = download([wanted(server, tmp_path, "one.fits")], politeness=QUICK, login=elsewhere)
+        assert isinstance(event, Failed)
+        with pytest.raises(LoginError, match=r"the login from FLAXGAL_X_USER was not accepted \(HTTP 403\)"):
+            list(download([wanted(server, tmp_path, "one.fits")], politeness=QUICK, login=SECRET))
 
 
 def test_waits_double_up_to_the_longest_and_are_never_alike():
@@ -411,6 +436,21 @@ def test_the_time_left_counts_only_what_must_be_asked_for():
     assert standing.per_second == 2
     assert standing.bytes_per_second == 200
     assert standing.seconds_left == pytest.approx(5)
+
+
+def test_the_time_counts_from_the_last_file_that_was_there_before(tmp_path):
+    def made():
+        for number in range(3):
+            time.sleep(0.1)
+            yield f"kept {number}", None, None
+        time.sleep(0.01)
+        yield "came", 1000, None
+        time.sleep(0.1)
+        yield "came, too", 1000, None
+
+    *_, first, last = downloading.counted(made(), politeness=QUICK, total=5)
+    assert 0.01 <= first.standing.seconds < 0.1
+    assert 0.1 <= last.standing.seconds < 0.25
 
 
 def test_threads_end_when_the_work_is_done():
