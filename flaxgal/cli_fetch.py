@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 from tyro.conf import Positional, arg
 
-from flaxgal.cli_words import already, closing
+from flaxgal.cli_words import already, closing, say
 from flaxgal.progress import bars
 
+if TYPE_CHECKING:
+    from flaxgal.survey.download import Standing
+
 __all__ = ["fetch_commands"]
+
+SECONDS_A_LINE = 30.0
+"""Between two lines that say how far a fetch is, where no bar can be drawn."""
 
 Catalogue = Annotated[Positional[Path], arg(metavar="CATALOGUE")]
 
@@ -61,7 +71,7 @@ def fetch_hsc(
         radii: How many radii the side is.
         release: Such as pdr3.
         rerun: Such as pdr3_wide, pdr3_dud or pdr3_dud_rev; RELEASE_wide when not given.
-        kind: coadd/bg keeps the outskirts, coadd has a local sky removed; or warp.
+        kind: coadd/bg keeps the outskirts, coadd has a local sky removed.
         psf: Fetch point-spread functions, too.
         rows_per_request: Files asked for at once, at most 990; 1 asks for each by itself.
         id_column: Column with the ids, when it has no usual name.
@@ -144,6 +154,9 @@ def fetch_nair_abraham(
     size_arcsec: float = 40.0,
     bands: tuple[str, ...] = ("u", "g", "r", "i", "z"),
     keep_files: bool = False,
+    address: str = "",
+    fields_address: str = "",
+    catalogue_address: str = "",
 ) -> int:
     """Fetch Nair & Abraham's (2010) galaxies from SDSS in five bands, and write their classes into a table.
 
@@ -157,10 +170,18 @@ def fetch_nair_abraham(
         size_arcsec: Side of the cutouts.
         bands: Some of u g r i z.
         keep_files: Leave the survey's frames (3 MB each) in the store's folder.
+        address: Another server for frames than SDSS's own.
+        fields_address: Another service for the fields of galaxies than SkyServer.
+        catalogue_address: Another service for the catalogue than that of CDS.
     """
     from flaxgal.fetch_sdss import fetch_nair_abraham as fetch
     from flaxgal.labels.store import Store
+    from flaxgal.survey.nair_abraham import read_morphologies
 
+    if catalogue is not None:
+        read_morphologies(catalogue)  # a mistyped name leaves no empty store
+    addresses = {"archive": address, "service": fields_address, "vizier": catalogue_address}
+    where: dict[str, Any] = {name: value for name, value in addresses.items() if value}
     events = fetch(
         Store.open_or_create(store),
         catalogue=catalogue,
@@ -169,6 +190,7 @@ def fetch_nair_abraham(
         size_arcsec=size_arcsec,
         bands=bands,
         keep_files=keep_files,
+        **where,
     )
     return _follow(events, store)
 
@@ -225,18 +247,44 @@ def fetch_folder(
 
 
 def _follow(events: Iterable[Any], store: Path) -> int:
-    """Draw how far a fetch is, and say at the end what came and what did not."""
+    """Draw how far a fetch is, and say at the end what came and what did not, also when an archive went down."""
     from flaxgal.survey.download import Failed, Kept
 
-    fetched, kept, failed = 0, 0, []
-    with bars() as show:
-        for event in events:
-            if isinstance(event, Failed):
-                failed.append(event.reason)
-            elif isinstance(event, Kept):
-                kept += 1
-            else:
-                fetched += 1
-            standing = event.standing
-            show("galaxies", standing.done, standing.total, f"{standing.bytes_per_second / 1e6:.1f} MB/s")
-    return closing(f"{fetched} galaxies fetched into {store}{already(kept)}", fetched + kept, failed)
+    fetched, kept, failed, total = 0, 0, [], 0
+    status = 0
+    try:
+        with _shown() as show:
+            for event in events:
+                if isinstance(event, Failed):
+                    failed.append(event.reason)
+                elif isinstance(event, Kept):
+                    kept += 1
+                else:
+                    fetched += 1
+                total = event.standing.total or event.standing.done
+                show(event.standing)
+    finally:
+        if total or sys.exc_info()[0] is None:
+            status = closing(f"{fetched} galaxies fetched into {store}{already(kept)}", fetched + kept, failed)
+        if missing := total - fetched - kept:
+            say(f"{missing} of {total} galaxies are missing; the same command asks for them again")
+    return status
+
+
+@contextmanager
+def _shown() -> Iterator[Callable[[Standing], None]]:
+    """A function that shows how far a fetch is: a bar on a terminal; in a pipe or a log file, a line now and then."""
+    with bars() as bar:
+        last = time.monotonic()
+
+        def show(standing: Standing) -> None:
+            nonlocal last
+            note = f"{standing.bytes_per_second / 1e6:.1f} MB/s"
+            if standing.seconds_left is not None:
+                note += f", {timedelta(seconds=round(standing.seconds_left))} left"
+            bar("galaxies", standing.done, standing.total, note)
+            if not sys.stderr.isatty() and time.monotonic() - last >= SECONDS_A_LINE:
+                last = time.monotonic()
+                say(f"galaxies {standing.done}/{standing.total or '?'}, {note}")
+
+        yield show
