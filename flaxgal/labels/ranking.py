@@ -131,7 +131,8 @@ def ranking_from_ecsv(content: bytes, *, path: Path) -> Ranking:
 
 def keep_ranking(store: Store, ranking: Ranking) -> Ranking:
     """Write a ranking into a store; it is returned with its `ranking_id`."""
-    when = re.sub(r"\D", "", ranking.created_utc)[:20]  # to the microsecond, first: names in order are then rankings in order of time
+    # To the microsecond and first in the name: names in order are rankings in order of time.
+    when = re.sub(r"\D", "", ranking.created_utc)[:20]
     path = store.keep_ranking(f"{when}-{ranking.run}", ranking_to_ecsv(ranking))
     return dataclasses.replace(ranking, ranking_id=hash_in(path.name))
 
