@@ -18,7 +18,7 @@ from astropy.table import Table
 from gz3d_files import gz3d_bytes, square, write_gz3d
 
 from flaxgal.cli import run as command_line
-from flaxgal.datasets.examples import NO_LIGHT_PLANES, examples_from_store
+from flaxgal.datasets.examples import examples_from_store
 from flaxgal.fetch_gz3d import VOTES, fetch_gz3d, import_gz3d, revisions_by_person, votes_revision
 from flaxgal.labels.agreement import compare
 from flaxgal.labels.consensus import mean_of
@@ -359,7 +359,6 @@ def test_after_kill_9_the_same_command_goes_on_and_asks_for_nothing_it_had(tmp_p
 
 
 def test_the_hexagon_counts_nothing_in_training(tmp_path):
-    assert "HEXAGON" in NO_LIGHT_PLANES
     store = Store.create(tmp_path / "labels")
     galaxy = read_gz3d(write_gz3d(tmp_path, ARMS))
     import_gz3d(store, galaxy)

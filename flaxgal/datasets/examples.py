@@ -16,18 +16,15 @@ from flaxgal.datasets.splits import Split, split_of
 from flaxgal.labels.store import Store
 from flaxgal.survey.cutout import Unreadable
 from flaxgal.survey.display import fit_frame, to_picture
+from flaxgal.survey.homogenise import NOT_SKY
 
 __all__ = [
-    "NO_LIGHT_PLANES",
     "Example",
     "example_from_arrays",
     "example_of",
     "examples_from_store",
     "store_provenance",
 ]
-
-NO_LIGHT_PLANES = ("BAD", "NO_DATA", "UNMASKEDNAN", "HEXAGON")
-"""Mask planes whose pixels show no sky at all and are left out of the loss."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -192,7 +189,7 @@ def example_of(
     cutout = store.cutout(object_id)
     target = target_of([store.revision(name) for name in revisions], classes, labels)
     has_light = np.isfinite(cutout.flux).any(axis=0)
-    for plane in NO_LIGHT_PLANES:
+    for plane in NOT_SKY:  # they are left out of the loss
         if plane in cutout.mask_planes:
             has_light &= ~cutout.mask_planes[plane].any(axis=0)
     share, weight = target.share, target.weight * has_light

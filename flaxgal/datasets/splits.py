@@ -15,9 +15,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
+from flaxgal.survey.places import SAME_ARCSEC
+
 __all__ = [
     "CELL_ARCMIN",
-    "SAME_ARCSEC",
     "SPLITS",
     "Placed",
     "Position",
@@ -34,8 +35,6 @@ SPLITS: tuple[Split, ...] = get_args(Split)
 
 CELL_ARCMIN = 6.0
 """Height of a cell, and its width as near as a whole number of cells in a circle of declination allows."""
-SAME_ARCSEC = 2.0
-"""Positions no further apart than this are one galaxy."""
 _TRAIN, _VALIDATION = 0.8, 0.1
 _SCHEME = "flaxgal split 1"
 

@@ -12,6 +12,7 @@ from astropy.table import Table
 from flaxgal.survey.download import Download
 from flaxgal.survey.gz3d import Gz3dGalaxy, object_id_in
 from flaxgal.survey.opening import kind_of, naming_damage, opened_fits
+from flaxgal.survey.places import SAME_ARCSEC, arcsec_apart
 
 __all__ = [
     "ARCHIVE",
@@ -25,8 +26,6 @@ __all__ = [
 
 ARCHIVE = "https://data.sdss.org/sas/dr17/manga/morphology/galaxyzoo3d/v4_0_0/"
 METADATA = "gz3d_metadata.fits"
-SAME_PLACE_ARCSEC = 2.0
-"""A file whose picture lies further from where the table says is of another galaxy."""
 _MOST_BYTES = 50_000_000
 """A galaxy's file has about 350,000 bytes, the table some ten million."""
 
@@ -137,19 +136,13 @@ def check_subject(galaxy: Gz3dGalaxy, subject: Subject) -> None:
             f"{subject.object_id}: the file holds MaNGA's {galaxy.manga_id or 'galaxy without a name'}; wanted "
             f"{subject.manga_id}"
         )
-    apart = _arcsec_apart(galaxy.cutout, subject)
-    if not apart <= SAME_PLACE_ARCSEC:
+    ra, dec = galaxy.cutout.ra_deg, galaxy.cutout.dec_deg
+    apart = math.nan if ra is None or dec is None else arcsec_apart(ra, dec, subject.ra_deg, subject.dec_deg)
+    if not apart <= SAME_ARCSEC:
         raise ValueError(
             f"{subject.object_id}: the file's picture lies {apart:.0f} arcsec from ({subject.ra_deg:.5f}, "
-            f"{subject.dec_deg:.5f}); wanted {SAME_PLACE_ARCSEC:g} or less"
+            f"{subject.dec_deg:.5f}); wanted {SAME_ARCSEC:g} or less"
         )
-
-
-def _arcsec_apart(cutout: Any, subject: Subject) -> float:
-    if cutout.ra_deg is None:
-        return math.nan
-    east = (cutout.ra_deg - subject.ra_deg + 180) % 360 - 180
-    return 3600 * math.hypot(east * math.cos(math.radians(subject.dec_deg)), cutout.dec_deg - subject.dec_deg)
 
 
 def _subject(*row: Any) -> Subject:

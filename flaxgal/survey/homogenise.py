@@ -27,7 +27,7 @@ from flaxgal.survey.sky import sky_level
 __all__ = ["NOT_SKY", "Homogenised", "homogenise", "shrink_to"]
 
 NOT_SKY = ("BAD", "NO_DATA", "UNMASKEDNAN", "HEXAGON")
-"""Mask planes of pixels whose values are no light: they are filled in from around before the seeing is matched."""
+"""Mask planes of pixels whose values are no light: filled in before the seeing is matched, left out of a loss."""
 
 MISPLACED = 0.05
 """How much of a star's light may end up in other pixels than the look has it."""

@@ -21,6 +21,7 @@ from flaxgal.survey.images import check_light, read_image
 from flaxgal.survey.merge import merged, position_name
 from flaxgal.survey.opening import STORE_FILE, image_hdus, kind_of, naming_damage, opened_fits
 from flaxgal.survey.pictures import read_picture
+from flaxgal.survey.places import SAME_ARCSEC
 
 __all__ = ["find", "read_many", "read_one"]
 
@@ -28,7 +29,7 @@ IMAGE_ENDINGS = re.compile(r"\.(fits|fit|fts)(\.(gz|fz|bz2))?$|\.(png|jpe?g|tiff
 NOT_CUTOUTS = re.compile(r"^\.|\.arms\.fits$|^psf[-_]|^masks?[-_.]|[-_.]masks?\.", re.IGNORECASE)
 """Names in a folder that are passed over: hidden files, predictions, point-spread functions, masks."""
 
-SAME_PLACE_DEG = 2 / 3600
+SAME_PLACE_DEG = SAME_ARCSEC / 3600
 """Frames of several bands whose centres are closer than this are taken for one galaxy."""
 
 

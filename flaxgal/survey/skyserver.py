@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from flaxgal.survey.places import arcsec_apart
 from flaxgal.survey.sdss import Field
 
 __all__ = ["MOST_ROWS", "SERVICE", "Found", "crossid_params", "nearest_field", "read_crossid"]
@@ -80,7 +81,7 @@ def read_crossid(path: Path | str) -> list[Found]:
 
 def nearest_field(found: Sequence[Found], ra_deg: float, dec_deg: float) -> Field | None:
     """The field of the object next to a position; None if none is near."""
-    apart = [(_arcsec_apart(one, ra_deg, dec_deg), number) for number, one in enumerate(found)]
+    apart = [(arcsec_apart(one.ra_deg, one.dec_deg, ra_deg, dec_deg), number) for number, one in enumerate(found)]
     distance, number = min(apart, default=(math.inf, 0))
     return found[number].field if distance <= RADIUS_ARCSEC else None
 
@@ -93,8 +94,3 @@ def _found(row: Mapping[str, str]) -> Found:
         dec_deg=float(row["dec"]),
         field=Field(run=run, rerun=rerun, camcol=camcol, field=field),
     )
-
-
-def _arcsec_apart(one: Found, ra_deg: float, dec_deg: float) -> float:
-    east = ((one.ra_deg - ra_deg + 180) % 360 - 180) * math.cos(math.radians(dec_deg))
-    return 3600 * math.hypot(east, one.dec_deg - dec_deg)
