@@ -23,18 +23,15 @@ CITATIONS: dict[str, str] = {
 }
 """BibTeX by the name of a survey, as cutouts carry it."""
 
-TADAKI = (
-    "@article{2020MNRAS.496.4276T, author={Tadaki, K. and Iye, M. and Fukumoto, H. and others}, year=2020, "
-    "title={Spin parity of spiral galaxies II: a catalogue of 80k spiral galaxies using big data from the Subaru "
-    "Hyper Suprime-Cam survey and deep learning}, journal={Monthly Notices of the Royal Astronomical Society}, "
-    "volume=496, pages={4276}}"
-)
 NAIR_ABRAHAM = (
     "@article{2010ApJS..186..427N, author={Nair, P. B. and Abraham, R. G.}, year=2010, "
     "title={A Catalog of Detailed Visual Morphological Classifications for 14,034 Galaxies in the Sloan Digital Sky "
     "Survey}, journal={The Astrophysical Journal Supplement Series}, volume=186, pages={427}}"
 )
 """For classes, which no survey's name stands for."""
+
+_LABELLERS = "Cite also whoever made the labels, such as those of an imported folder, where that is not said above."
+_SPIRALS = " For spirals chosen from the catalogue of HSC's: Tadaki et al. 2020, MNRAS 496, 4276."
 
 
 def citations(surveys: Mapping[str, int]) -> str:
@@ -77,7 +74,8 @@ def card(
     seen = f"\nGalaxies of other surveys were made to look as {look} would have seen them.\n" if look else ""
     twins = " Positions within 2″ are one galaxy, and stand in one split." if twins_together else ""
     by_survey = _counted({survey or "unknown": number for survey, number in surveys.items()})
-    cite = f"```bibtex\n{citation}\n```" if citation else "Cite whoever took the images and whoever labelled them."
+    others = _LABELLERS + (_SPIRALS if "HSC" in surveys else "")
+    cite = f"```bibtex\n{citation}\n```\n\n{others}" if citation else f"Cite whoever took the images.\n\n{others}"
     return f"""# {name} {version}
 
 {description}

@@ -38,6 +38,14 @@ def test_mocks_belong_to_no_survey_and_nothing_left_out_is_not_mentioned():
     assert "Cite whoever took the images" in text
 
 
+def test_a_card_asks_to_cite_who_made_the_labels_and_the_catalogue_beside_the_surveys():
+    cite = card(**PARTS).partition("## Cite")[2]
+    assert "whoever made the labels" in cite
+    assert "Tadaki et al. 2020" in cite
+    assert "Tadaki" not in card(**(PARTS | {"citation": "", "surveys": {"mock": 9_000}}))
+    assert "Tadaki" not in card(**(PARTS | {"surveys": {"GZ3D": 9_000}}))
+
+
 def test_every_survey_that_is_known_is_cited_once_and_in_one_order():
     text = citations({"SDSS": 2, "GZ3D": 4, "mock": 1, "": 3})
     assert text.count("@article") == 2
