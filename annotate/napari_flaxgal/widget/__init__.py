@@ -34,6 +34,8 @@ from napari_flaxgal.widget.desk import Desk
 __all__ = ["AnnotationDock", "open_window"]
 
 DOCK_WIDTH = 380
+BROWSE_KEYS = {"Store": "Alt+1", "Model": "Alt+2"}
+"""Before a store is open."""
 
 
 def open_window(
@@ -135,7 +137,8 @@ class StoreChooser(QWidget):
             row.addWidget(field)
             if folder:
                 browse = QPushButton("…")
-                browse.setToolTip(f"Choose the {words.lower()}'s folder")
+                browse.setShortcut(BROWSE_KEYS[words])
+                browse.setToolTip(f"Choose the {words.lower()}'s folder [{BROWSE_KEYS[words]}]")
                 browse.clicked.connect(lambda _=False, field=field: self._browse(field))
                 row.addWidget(browse)
             form.addRow(words, row)
