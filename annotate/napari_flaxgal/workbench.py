@@ -80,6 +80,7 @@ class Workbench:
         self.cursor = ""
         """Where on the sky the mouse is."""
         self._shown_mask = np.zeros((1, 1), np.uint8)
+        self._stroke_is_late = False
         self._grid: tuple[tuple[float, float], str] | None = None
         opened = self._first()
         self._make_layers()
@@ -400,7 +401,7 @@ class Workbench:
 
     @told
     def _painted(self, _: Any = None) -> None:
-        """A stroke is finished: journal it. `paint` comes before the pixels change for some of napari's tools."""
+        """A stroke is finished: journal it, or wait for `_painted_late` if no pixel has changed yet."""
         mask = self._sky_mask()
         self._stroke_is_late = bool((mask == self.session.mask).all())
         if self._stroke_is_late:
@@ -412,9 +413,8 @@ class Workbench:
                 self.show_drawing()
             self._shown_mask = np.array(self.drawing.data, copy=True)
 
-    _stroke_is_late = False
-
     def _painted_late(self, _: Any = None) -> None:
+        """The layer is drawn anew: the polygon tool says `paint` before it changes pixels and this after it."""
         if self._stroke_is_late:
             self._painted()
 
