@@ -46,6 +46,8 @@ class Arm:
     """Of the fitted spiral at the inner radius: from the major axis, towards +y as +x towards +y, in the disc plane."""
     area_pixels: int = 0
     """Pixels of the mask that are this arm's."""
+    flux_share: float = NAN
+    """Of the galaxy's light, all bands added with noise weights; filled in by `measure_cutout`."""
 
 
 @dataclass(frozen=True, eq=False)

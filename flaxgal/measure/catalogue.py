@@ -58,6 +58,20 @@ BAND_COLUMNS = {
     "total_flux_error": Description(np.float32, FLUX, "1 sigma of total_flux"),
     "sky": Description(np.float32, FLUX, "sky level that was subtracted, per pixel"),
     "sky_error": Description(np.float32, FLUX, "1 sigma of sky"),
+    "flux_ratio_mask_error": Description(np.float32, None, "the mask's own share of flux_ratio_error"),
+    "kron_flux": Description(np.float32, FLUX, "light within 2.5 Kron radii"),
+    "kron_flux_error": Description(np.float32, FLUX, "1 sigma of kron_flux"),
+    "growth": Description(np.float32, None, "light just outside the aperture / total_flux: 0 when it holds all"),
+    "bulge_flux": Description(np.float32, FLUX, "light that rises above the disc in the centre"),
+    "arm_to_disc_ratio": Description(np.float32, None, "light of the arms / light of the disc, both without the bulge"),
+    "arm_to_disc_ratio_error": Description(np.float32, None, "1 sigma of arm_to_disc_ratio"),
+    "arm_contrast": Description(np.float32, None, "surface brightness of arms / of the disc between, at equal radius"),
+    "arm_contrast_error": Description(np.float32, None, "1 sigma of arm_contrast"),
+    "arm_excess_ratio": Description(np.float32, None, "light that arms add to the disc between them / total_flux"),
+    "arm_excess_ratio_error": Description(np.float32, None, "1 sigma of arm_excess_ratio"),
+    "surface_brightness_limit_mag_arcsec2": Description(
+        np.float32, "mag / arcsec2", "3 sigma of the sky averaged over 100 square arcseconds (10 x 10), AB"
+    ),
 }
 GALAXY_COLUMNS = {
     "object_id": Description(str, None, "name of the galaxy in its survey, as text"),

@@ -8,11 +8,12 @@ estimate is made: pixels to the power 2.2, which undoes a screen's gamma and not
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Bool, Float, Float64
 
+from flaxgal.measure.arms import Arm, ArmSet, measure_arms
 from flaxgal.measure.background import Sky, border_sky, fit_sky, pixel_noise, usable_pixels
 from flaxgal.measure.flags import Flag
 from flaxgal.measure.geometry import (
@@ -23,6 +24,7 @@ from flaxgal.measure.geometry import (
     petrosian_radius,
     radial_profile,
 )
+from flaxgal.measure.record import BandFlux, Measurement
 from flaxgal.measure.sources import Sources, detection_image, find_sources
 from flaxgal.survey.cutout import Cutout
 
@@ -37,52 +39,6 @@ LEAST_SEEN = 0.55
 """A band that sees less of the aperture is not measured. Drawn spirals seen to 52 % lost 6 % of their light."""
 GAMMA = 2.2
 NAN = float("nan")
-
-
-@dataclass(frozen=True)
-class BandFlux:
-    """Light of one galaxy in one band, sky-subtracted, in the cutout's unit; NaN where it could not be measured."""
-
-    total_flux: float = NAN
-    total_flux_error: float = NAN
-    arm_flux: float = NAN
-    arm_flux_error: float = NAN
-    flux_ratio: float = NAN
-    """Arm ÷ total."""
-    flux_ratio_error: float = NAN
-    sky: float = NAN
-    """Level taken off, per pixel."""
-    sky_error: float = NAN
-
-
-@dataclass(frozen=True)
-class Measurement:
-    """One row of the catalogue: a galaxy, its shape, its light in each band, and what may be wrong with it."""
-
-    object_id: str
-    survey: str
-    ra_deg: float
-    dec_deg: float
-    unit: str
-    run: str
-    threshold: float
-    flags: Flag
-    bands: dict[str, BandFlux] = field(default_factory=dict)
-    flux_ratio_gamma22: float = NAN
-    """The seed's estimate on a picture: Σ p^2.2 within the arms ÷ Σ p^2.2 of the whole picture."""
-    arm_pixels: int = 0
-    """Pixels of the arm mask."""
-    centre_y: float = NAN
-    """Brightest point, in pixels; the first pixel's centre is 0."""
-    centre_x: float = NAN
-    axis_ratio: float = NAN
-    position_angle_deg: float = NAN
-    """Of the major axis, from +x towards +y on the pixel grid."""
-    half_light_radius_pixels: float = NAN
-    petrosian_radius_pixels: float = NAN
-    pixel_scale_arcsec: float = NAN
-    others_share: float = NAN
-    """Share of the aperture covered by other objects."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -190,6 +146,8 @@ def _measure_light(cutout: Cutout, arm: np.ndarray, known: dict, flags: Flag) ->
     if "SAT" in cutout.mask_planes and (cutout.mask_planes["SAT"] & sources.galaxy).any():
         flags |= Flag.SATURATED
     covered = float((sources.others & aperture.inside).sum() / aperture.inside.sum())
+    found = measure_arms(aperture.arm, together, ellipse, first_row=cutout.first_row, wcs=cutout.wcs)
+    flags |= found.flags
     return Measurement(
         **known,
         flags=flags | (Flag.CROWDED if covered > 0.25 else Flag(0)),
@@ -201,7 +159,18 @@ def _measure_light(cutout: Cutout, arm: np.ndarray, known: dict, flags: Flag) ->
         half_light_radius_pixels=aperture.half_light_radius,
         petrosian_radius_pixels=petrosian,
         others_share=covered,
+        arms=_with_shares(found, together, aperture),
+        chirality=found.chirality,
+        pitch_angle_deg=found.pitch_angle_deg,
+        pitch_angle_error_deg=found.pitch_angle_error_deg,
     )
+
+
+def _with_shares(found: ArmSet, light: np.ndarray, aperture: Aperture) -> tuple[Arm, ...]:
+    """The arms, each with its share of the galaxy's light."""
+    own = np.where(aperture.alone & aperture.inside, light, 0.0)
+    shares = np.bincount(found.labels.ravel(), weights=own.ravel(), minlength=len(found.arms) + 1) / own.sum()
+    return tuple(replace(arm, flux_share=float(share)) for arm, share in zip(found.arms, shares[1:], strict=True))
 
 
 def _aperture(

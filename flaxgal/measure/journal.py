@@ -12,8 +12,10 @@ import os
 from pathlib import Path
 from typing import Any
 
+from flaxgal.measure.arms import Arm
 from flaxgal.measure.flags import Flag
-from flaxgal.measure.flux import BandFlux, Measurement
+from flaxgal.measure.fourier import Fourier
+from flaxgal.measure.record import BandFlux, Colour, Measurement
 
 __all__ = ["MeasureJournal", "from_json", "to_json"]
 
@@ -113,6 +115,9 @@ def from_json(line: str) -> Measurement:
     said = json.loads(line)
     try:
         said["bands"] = {band: BandFlux(**light) for band, light in said["bands"].items()}
+        said["colours"] = {pair: Colour(**colour) for pair, colour in said["colours"].items()}
+        said["arms"] = tuple(Arm(**{**arm, "widths_pixels": tuple(arm["widths_pixels"])}) for arm in said["arms"])
+        said["fourier"] = Fourier(**{**said["fourier"], "amplitudes": tuple(said["fourier"]["amplitudes"])})
         said["flags"] = Flag(said["flags"])
         return Measurement(**said)
     except (TypeError, KeyError) as error:
