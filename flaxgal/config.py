@@ -1,6 +1,7 @@
 """Every choice a run can make, as frozen dataclasses that survive a round trip through JSON.
 
-An experiment file makes one `TrainConfig`; the command line can override any field of it; the run folder keeps it.
+An experiment file makes one `TrainConfig` (arms) or `ClassifyConfig` (classes); the command line can override any
+field of it; the run folder keeps it.
 """
 
 from __future__ import annotations
@@ -16,11 +17,13 @@ __all__ = [
     "DEFAULT_UNET",
     "SEED_UNET",
     "AugmentConfig",
+    "ClassLossConfig",
     "DataConfig",
     "LossConfig",
     "MockConfig",
     "OptimizerConfig",
     "PredictConfig",
+    "RunConfig",
     "TrainConfig",
     "UNetConfig",
     "from_json",
@@ -239,6 +242,25 @@ class LossConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ClassLossConfig:
+    """What a wrong class costs: softmax cross-entropy, or for ordered classes one cross-entropy a step (ordinal)."""
+
+    class_weights: Literal["balanced", "none"] | tuple[float, ...] = "balanced"
+    """How much a galaxy of each class counts: by the inverse of how often its class is shown (balanced), all the same
+    (none), or numbers in the order of the classes."""
+    label_smoothing: float = 0.0
+    """Share of each target that is spread evenly over the classes (Szegedy et al. 2016, sec. 7)."""
+
+    def __post_init__(self) -> None:
+        weights = self.class_weights
+        if not isinstance(weights, str):
+            fits = len(weights) > 1 and all(0 < weight < math.inf for weight in weights)
+            _require(fits, "loss.class_weights", weights, "balanced, none, or a number above 0 for each class")
+        smoothing = self.label_smoothing
+        _require(0 <= smoothing < 1, "loss.label_smoothing", smoothing, "a share from 0 (off) to below 1")
+
+
+@dataclass(frozen=True, kw_only=True)
 class OptimizerConfig:
     """AdamW with linear warm-up, cosine decay, and a moving average of the weights."""
 
@@ -269,6 +291,8 @@ class DataConfig:
     batch_size: int = 32
     resident_gigabytes: float = 2.0
     """Data sets up to this size live on the device; larger ones stream."""
+    balance: bool = False
+    """Fill every batch with as many galaxies of each class, however rare it is. For classifiers."""
 
     def __post_init__(self) -> None:
         _require(self.batch_size >= 1, "data.batch_size", self.batch_size, "1 galaxy or more")
@@ -302,29 +326,28 @@ class PredictConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrainConfig:
-    """One training run."""
+class RunConfig:
+    """What every training run chooses, whatever it learns."""
 
-    name: str = "arms"
+    name: str
     """The run folder is `runs/NAME` unless --run says otherwise."""
     seed: int = 0
     start_from: str = ""
     """Run folder whose averaged weights training begins with; empty: random weights."""
+    encoder_from: str = ""
+    """Folder that the weights of the way down (`down/...`) are taken from: a run, of arms or of classes, or what
+    `flaxgal convert` wrote. The rest begins at random; empty: all of it."""
     steps: int = 600
     """The learning rate falls to 0 over all of them. A finished run that is resumed with more steps goes on in the
     middle of the longer fall: its rate jumps up from 0."""
     evaluate_every: int = 100
     """Steps between looks at the validation split."""
     patience: int = 0
-    """Stop after this many looks without a better validation Dice; 0 never stops early."""
+    """Stop after this many looks without a better validation score; 0 never stops early."""
     steps_per_dispatch: int = 0
     """Steps run by one call on resident data; 0 chooses 1 on a CPU and 20 elsewhere."""
-    threshold: float = 0.5
-    """Probability above which a pixel is arm."""
     data: DataConfig = field(default_factory=DataConfig)
-    model: UNetConfig = DEFAULT_UNET
     augment: AugmentConfig = field(default_factory=AugmentConfig)
-    loss: LossConfig = field(default_factory=LossConfig)
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
 
     def __post_init__(self) -> None:
@@ -332,7 +355,29 @@ class TrainConfig:
             _require(getattr(self, name) >= 1, name, getattr(self, name), "1 or more")
         for name in ("patience", "steps_per_dispatch"):
             _require(getattr(self, name) >= 0, name, getattr(self, name), "0 or more")
+        if self.start_from and self.encoder_from:
+            raise ValueError(
+                f"start_from is {self.start_from} and encoder_from {self.encoder_from}: give one of them, as the first "
+                f"brings an encoder too"
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainConfig(RunConfig):
+    """One run that learns where the arms are."""
+
+    name: str = "arms"
+    """The run folder is `runs/NAME` unless --run says otherwise."""
+    threshold: float = 0.5
+    """Probability above which a pixel is arm."""
+    model: UNetConfig = DEFAULT_UNET
+    loss: LossConfig = field(default_factory=LossConfig)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
         _require(0 < self.threshold < 1, "threshold", self.threshold, "a probability between 0 and 1")
+        if self.data.balance:
+            raise ValueError("data.balance is on, which is for classes: give --data.no-balance to find arms")
 
 
 def to_json(config: Any) -> str:
@@ -365,6 +410,4 @@ def _build(kind: Any, value: Any) -> Any:
                 f"flaxgal: remove the field or use that version"
             )
         return kind(**{name: _build(hints[name], item) for name, item in value.items()})
-    if typing.get_origin(kind) is tuple:
-        return tuple(value)
-    return value
+    return tuple(value) if isinstance(value, list) else value
