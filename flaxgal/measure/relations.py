@@ -1,0 +1,283 @@
+"""How a measured column goes with another one: the seed's cuts, three correlations with intervals, and binned means.
+
+The seed compared arm flux ratios with redshift, star-formation rate and specific star-formation rate of HSC's spirals;
+its coefficients stand beside ours in the figures' table. They are of other masks and of 8-bit light.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from jaxtyping import Bool, Float
+
+from flaxgal.survey.catalog import values_of
+
+if TYPE_CHECKING:
+    from astropy.table import Table
+
+__all__ = [
+    "QUANTITIES",
+    "Bins",
+    "Correlation",
+    "Quantity",
+    "Relation",
+    "binned_means",
+    "correlations",
+    "relate",
+    "relations_table",
+    "within_sigmas",
+]
+
+CLIP_SIGMAS = 2.0
+MOST_RISK = 0.5
+"""Largest chance that a photometric redshift is far off (Tanaka et al. 2018, PASJ 70, S9) that the seed allowed."""
+LEAST_GALAXIES = 10
+"""Fewer say nothing about a correlation."""
+NAN = float("nan")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Quantity:
+    """Something of a galaxy that its arm light may go with."""
+
+    name: str
+    label: str
+    """With its unit, for an axis."""
+    columns: tuple[tuple[str, ...], ...]
+    """For each number it is made of, the columns that may hold it, best first."""
+    make: Callable[..., np.ndarray]
+    """From those numbers, NaN where they are missing."""
+    risk: bool = False
+    """Whether it is a photometric redshift, and is left out where that is risky."""
+    seed: tuple[float, float, float] | None = None
+    """The seed's Pearson, Kendall and Spearman coefficients."""
+
+
+def _log10(values: np.ndarray) -> np.ndarray:
+    return np.log10(values, out=np.full(values.shape, NAN), where=values > 0)
+
+
+def _ratio(above: np.ndarray, below: np.ndarray) -> np.ndarray:
+    return np.divide(above, below, out=np.full(above.shape, NAN), where=below > 0)
+
+
+_REDSHIFT = ("photoz_best", "redshift", "z_best", "z")
+_SFR = ("sfr", "sfr_best")
+_MASS = ("stellar_mass", "mass", "mstar")
+QUANTITIES = (
+    Quantity(
+        name="redshift",
+        label="photometric redshift",
+        columns=(_REDSHIFT,),
+        make=lambda z: z,
+        risk=True,
+        seed=(0.092, 0.067, 0.098),
+    ),
+    Quantity(
+        name="sfr",
+        label="star-formation rate (M☉ / yr)",
+        columns=(_SFR,),
+        make=lambda sfr: sfr,
+        seed=(0.204, 0.130, 0.192),
+    ),
+    Quantity(
+        name="ssfr",
+        label="specific star-formation rate (1 / yr)",
+        columns=(_SFR, _MASS),
+        make=_ratio,
+        seed=(0.202, 0.127, 0.188),
+    ),
+    Quantity(name="log_sfr", label="log star-formation rate (M☉ / yr)", columns=(_SFR,), make=_log10),
+    Quantity(
+        name="log_ssfr",
+        label="log specific star-formation rate (1 / yr)",
+        columns=(_SFR, _MASS),
+        make=lambda sfr, mass: _log10(_ratio(sfr, mass)),
+    ),
+)
+_RISK = ("photoz_risk_best", "risk")
+
+
+@dataclass(frozen=True)
+class Correlation:
+    """A coefficient from -1 to 1, the interval that holds 95 % of its bootstrap, and its chance if there is none."""
+
+    value: float = NAN
+    low: float = NAN
+    high: float = NAN
+    p_value: float = NAN
+
+
+@dataclass(frozen=True, eq=False)
+class Bins:
+    """Means in bins of about equally many galaxies, by growing x."""
+
+    x: Float[np.ndarray, " bin"]
+    """Mean of x."""
+    low: Float[np.ndarray, " bin"]
+    high: Float[np.ndarray, " bin"]
+    """Least and largest x."""
+    mean: Float[np.ndarray, " bin"]
+    error: Float[np.ndarray, " bin"]
+    """Standard error of the mean."""
+    galaxies: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class Relation:
+    """What became of a column against one quantity."""
+
+    quantity: Quantity
+    column: str
+    x: Float[np.ndarray, " galaxy"]
+    y: Float[np.ndarray, " galaxy"]
+    """Of the galaxies that passed every cut."""
+    bins: Bins
+    correlations: Mapping[str, Correlation] = field(default_factory=dict)
+    """pearson, kendall, spearman."""
+    left_out: Mapping[str, int] = field(default_factory=dict)
+    """How many galaxies each cut took, in the order of the cuts."""
+
+
+def relate(table: Table, column: str, quantity: Quantity, *, seed: int = 0, resamples: int = 500) -> Relation | None:
+    """A column of a catalogue against a quantity, after the seed's cuts; None where the table has not the quantity.
+
+    The cuts, in this order: both numbers are there (−99 is not); the risk of a photometric redshift is at most
+    `MOST_RISK`, where the table tells it; both lie within `CLIP_SIGMAS` standard deviations of their means, once.
+
+    Raises
+    ------
+    ValueError
+        If the table has not the column.
+    """
+    names = [_first(table, those) for those in quantity.columns]
+    if None in names:
+        return None
+    x = quantity.make(*(values_of(table, str(name)) for name in names))
+    y = values_of(table, column)
+    keep = np.isfinite(x) & np.isfinite(y)
+    left_out = {"a number is missing": int((~keep).sum())}
+    risk = _first(table, _RISK) if quantity.risk else None
+    if risk is not None:
+        safe = values_of(table, risk) <= MOST_RISK
+        left_out[f"risk above {MOST_RISK} or not told"] = int((keep & ~safe).sum())
+        keep &= safe
+    near = within_sigmas(x, keep) & within_sigmas(y, keep)
+    left_out[f"beyond {CLIP_SIGMAS:g} standard deviations"] = int((keep & ~near).sum())
+    x, y = x[keep & near], y[keep & near]
+    return Relation(
+        quantity=quantity,
+        column=column,
+        x=x,
+        y=y,
+        bins=binned_means(x, y),
+        correlations=correlations(x, y, seed=seed, resamples=resamples),
+        left_out=left_out,
+    )
+
+
+def within_sigmas(
+    values: Float[np.ndarray, " n"], among: Bool[np.ndarray, " n"], sigmas: float = CLIP_SIGMAS
+) -> Bool[np.ndarray, " n"]:
+    """True where a value lies within so many standard deviations of the mean, both taken over `among`, once."""
+    if not among.any():
+        return among.copy()
+    middle, spread = values[among].mean(), values[among].std()
+    return among & (np.abs(np.where(among, values, middle) - middle) <= sigmas * spread)
+
+
+def correlations(
+    x: Float[np.ndarray, " n"], y: Float[np.ndarray, " n"], *, seed: int = 0, resamples: int = 500
+) -> dict[str, Correlation]:
+    """Pearson's, Kendall's (tau-b) and Spearman's coefficients, with bootstrap intervals over galaxies (Efron 1979).
+
+    All NaN for fewer than `LEAST_GALAXIES` galaxies, or where x or y is the same for all.
+    """
+    from scipy import stats
+
+    tests = {"pearson": stats.pearsonr, "kendall": stats.kendalltau, "spearman": stats.spearmanr}
+    if len(x) < LEAST_GALAXIES or np.ptp(x) == 0 or np.ptp(y) == 0:
+        return dict.fromkeys(tests, Correlation())
+    random = np.random.default_rng(seed)
+    drawn: dict[str, list[float]] = {name: [] for name in tests}
+    for _ in range(resamples):
+        again = random.integers(len(x), size=len(x))
+        if np.ptp(x[again]) == 0 or np.ptp(y[again]) == 0:
+            continue
+        for name, test in tests.items():
+            drawn[name].append(float(test(x[again], y[again])[0]))
+    found = {}
+    for name, test in tests.items():
+        value, p_value = test(x, y)
+        low, high = np.quantile(drawn[name], [0.025, 0.975]) if drawn[name] else (NAN, NAN)
+        found[name] = Correlation(float(value), float(low), float(high), float(p_value))
+    return found
+
+
+def binned_means(x: Float[np.ndarray, " n"], y: Float[np.ndarray, " n"], bins: int = 10) -> Bins:
+    """Mean and standard error of y in bins of equally many galaxies, two or more; fewer bins for few galaxies."""
+    order = np.argsort(x, kind="stable")
+    parts = [part for part in np.array_split(order, max(1, min(bins, len(x) // 2))) if len(part) > 1]
+
+    def of_parts(number: Callable[[Any], float]) -> np.ndarray:
+        return np.array([number(part) for part in parts], float)
+
+    return Bins(
+        x=of_parts(lambda part: x[part].mean()),
+        low=of_parts(lambda part: x[part].min()),
+        high=of_parts(lambda part: x[part].max()),
+        mean=of_parts(lambda part: y[part].mean()),
+        error=of_parts(lambda part: y[part].std(ddof=1) / math.sqrt(len(part))),
+        galaxies=np.array([len(part) for part in parts]),
+    )
+
+
+def relations_table(relations: list[Relation]) -> Table:
+    """One row for each relation and coefficient, with its interval and the seed's value."""
+    from astropy.table import Table
+
+    rows = [
+        (
+            relation.column,
+            relation.quantity.name,
+            len(relation.x),
+            name,
+            *(getattr(found, part) for part in ("value", "low", "high", "p_value")),
+            relation.quantity.seed[k] if relation.quantity.seed else NAN,
+        )
+        for relation in relations
+        for k, (name, found) in enumerate(relation.correlations.items())
+    ]
+    names = ("column", "quantity", "galaxies", "coefficient", "value", "low", "high", "p_value", "seed")
+    table = Table(rows=rows or None, names=names, dtype=(str, str, int, str, float, float, float, float, float))
+    for name, meaning in _MEANINGS.items():
+        table[name].info.description = meaning
+    table.meta["cuts"] = [
+        f"{relation.quantity.name}: {number} galaxies left out, {why}"
+        for relation in relations
+        for why, number in relation.left_out.items()
+    ]
+    return table
+
+
+_MEANINGS = {
+    "column": "what was measured",
+    "quantity": "what it is compared with",
+    "galaxies": "galaxies that passed the cuts",
+    "coefficient": "pearson, kendall (tau-b) or spearman",
+    "value": "between -1 and 1",
+    "low": "lower end of the 95 % bootstrap interval",
+    "high": "upper end of the 95 % bootstrap interval",
+    "p_value": "chance of so much without any relation",
+    "seed": "what the seed found with its own masks and 8-bit light (Roe 2023)",
+}
+
+
+def _first(table: Table, names: tuple[str, ...]) -> str | None:
+    """The first of these columns that the table has, in whatever case."""
+    by_lower = {str(name).lower(): str(name) for name in table.colnames}
+    return next((by_lower[name] for name in names if name in by_lower), None)
