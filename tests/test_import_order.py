@@ -27,13 +27,16 @@ MAY_IMPORT = {
     _SNAPSHOTS: "config survey labels",
     "mock": "config survey",  # survey: mock galaxies leave as cutouts
     "datasets.mocks": f"config survey mock {_SNAPSHOTS}",
-    "models": "config",
+    "models": "config survey",
     _NETWORKS: "config survey models",
+    "class_metrics reliability t_type_metrics": "metrics",
     _BATCHES: f"config {_SNAPSHOTS}",
     "fetch fetch_gz3d fetch_sdss fetch_folder": "config survey labels",
     "inputs": f"config survey labels {_SNAPSHOTS} {_BATCHES}",
+    "tasks segmenting classifying": f"config survey models {_SNAPSHOTS} {_NETWORKS} {_BATCHES}",
     "train evaluate predict": (
-        f"config survey labels mock datasets.mocks models inputs {_SNAPSHOTS} {_NETWORKS} {_BATCHES}"
+        f"config survey labels mock datasets.mocks models inputs tasks segmenting classifying {_SNAPSHOTS} {_NETWORKS} "
+        f"{_BATCHES}"
     ),
     "measure": "config survey",
     "figures": "config survey measure",
@@ -56,7 +59,8 @@ MAY_IMPORT = {
 # Packages of others, and the only files that may import them.
 ONLY_IN = {
     "jax jaxlib flax optax orbax": (
-        f"mock datasets.mocks models {_NETWORKS} {_BATCHES} train evaluate predict cli demo "
+        f"mock datasets.mocks models {_NETWORKS} {_BATCHES} tasks segmenting classifying train evaluate predict "
+        "cli demo "
         "napari_flaxgal.propose napari_flaxgal.samples"
     ),
     "grain": "datasets.loader",
