@@ -14,19 +14,26 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, TypeVar
 
 __all__ = [
+    "CLASSIFIERS",
+    "DEFAULT_CLASSIFIER",
     "DEFAULT_UNET",
+    "SEED_CLASSIFIER",
     "SEED_UNET",
     "AugmentConfig",
     "ClassLossConfig",
+    "ClassifierConfig",
+    "ClassifyConfig",
     "DataConfig",
     "LossConfig",
     "MockConfig",
     "OptimizerConfig",
     "PredictConfig",
     "RunConfig",
+    "TaskName",
     "TrainConfig",
     "UNetConfig",
     "from_json",
+    "run_from_json",
     "to_json",
 ]
 
@@ -37,6 +44,25 @@ def _require(fits: bool, name: str, found: Any, wanted: str) -> None:
     """Raise a ValueError about the field `name` unless it `fits`."""
     if not fits:
         raise ValueError(f"{name} is {found}: give {wanted}")
+
+
+def _require_one_a_level(name: str, values: tuple[Any, ...], widths: tuple[int, ...]) -> None:
+    """Raise a ValueError unless `values` has a value for each level of `widths`, or one for all of them."""
+    if len(values) not in (1, len(widths)):
+        raise ValueError(
+            f"{name} has {len(values)} values for the {len(widths)} levels of widths {widths}: "
+            f"give one a level, or one for all"
+        )
+
+
+def _require_levels(config: UNetConfig | ClassifierConfig) -> None:
+    """Raise a ValueError unless widths, blocks and dropout describe the levels of a network."""
+    widths = config.widths
+    _require(len(widths) > 0 and min(widths) >= 1, "widths", widths, "1 channel or more for each level")
+    _require_one_a_level("blocks", config.blocks, widths)
+    _require_one_a_level("dropout", config.dropout, widths)
+    _require(min(config.blocks) >= 0, "blocks", config.blocks, "0 or more for each level")
+    _require(all(0 <= rate < 1 for rate in config.dropout), "dropout", config.dropout, "rates from 0 to below 1")
 
 
 def _are_shares(values: tuple[float, ...], *, within: float = 1e-6) -> bool:
@@ -144,17 +170,7 @@ class UNetConfig:
             self.classes,
             "arm, or arm and bar",
         )
-        _require(
-            len(self.widths) > 0 and min(self.widths) >= 1, "widths", self.widths, "1 channel or more for each level"
-        )
-        for name, values in (("blocks", self.blocks), ("dropout", self.dropout)):
-            if len(values) not in (1, len(self.widths)):
-                raise ValueError(
-                    f"{name} has {len(values)} values for the {len(self.widths)} levels of widths {self.widths}: "
-                    f"give one a level, or one for all"
-                )
-        _require(min(self.blocks) >= 0, "blocks", self.blocks, "0 or more for each level")
-        _require(all(0 <= rate < 1 for rate in self.dropout), "dropout", self.dropout, "rates from 0 to below 1")
+        _require_levels(self)
         if self.block == "plain" and set(self.blocks) != {1}:
             raise ValueError(f"a plain U-Net has one block a level, blocks is {self.blocks}: give blocks 1")
         if self.image_size % self.size_multiple:
@@ -190,6 +206,70 @@ SEED_UNET = UNetConfig(
 )
 """The seed's network, for comparison."""
 DEFAULT_UNET = UNetConfig()
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClassifierConfig:
+    """A network that says of a whole picture what galaxy it shows: what goes in, how deep and how wide."""
+
+    image_size: int = 64
+    """Pixels on a side while training. A residual network takes pictures of any size, the seed's only these."""
+    bands: tuple[str, ...] = ("grey",)
+    """Names of the input channels, 1 to 5. "grey" is one picture made of whatever bands there are."""
+    network: Literal["residual", "c2"] = "residual"
+    """residual: the U-Net's way down, then the mean over the picture; c2: the seed's."""
+    widths: tuple[int, ...] = (16, 32, 64, 128)
+    """Channels at each level, finest first; the depth is their number."""
+    blocks: tuple[int, ...] = (0, 1, 1, 2)
+    """Residual blocks at each level; one number stands for every level. The c2 network has none to choose."""
+    stem: Literal[1, 2, 4] = 1
+    """How many times smaller than the picture the finest level is: 1 like the U-Net, 2 or 4 for less work."""
+    dropout: tuple[float, ...] = (0.0, 0.0, 0.0, 0.1)
+    """Dropout rate at each level; one number stands for every level."""
+    head_dropout: float = 0.2
+    """Dropout rate of what the levels found in the whole picture, before the dense layers."""
+    dense: tuple[int, ...] = ()
+    """Widths of dense layers between that and the logits."""
+    dtype: Literal["float32", "bfloat16"] = "float32"
+    """Arithmetic of the convolutions; weights, normalisation, dense layers and logits stay float32."""
+
+    def __post_init__(self) -> None:
+        _require(self.image_size >= 1, "image_size", self.image_size, "1 pixel or more")
+        _require(1 <= len(self.bands) <= 5, "bands", self.bands, "1 to 5 bands, or grey")
+        _require_levels(self)
+        _require(self.stem in (1, 2, 4), "stem", self.stem, "1, 2 or 4")
+        _require(0 <= self.head_dropout < 1, "head_dropout", self.head_dropout, "a rate from 0 to below 1")
+        _require(all(width >= 1 for width in self.dense), "dense", self.dense, "1 or more for each dense layer")
+        if self.network != "c2":
+            return
+        if len(self.widths) != 3 or self.blocks != (1,) or self.stem != 1:
+            raise ValueError(
+                f"a c2 network has three levels with a fixed number of convolutions, found widths {self.widths}, "
+                f"blocks {self.blocks}, stem {self.stem}: give three widths, blocks 1 and stem 1"
+            )
+        _require(self.image_size >= 38, "image_size", self.image_size, "38 pixels or more to a c2 network")
+
+    @property
+    def size_multiple(self) -> int:
+        """What the sides of a picture are padded to multiples of."""
+        return self.stem * 2 ** (len(self.widths) - 1)
+
+    @property
+    def level_blocks(self) -> tuple[int, ...]:
+        """`blocks` with one number a level."""
+        return self.blocks if len(self.blocks) == len(self.widths) else self.blocks * len(self.widths)
+
+    @property
+    def level_dropout(self) -> tuple[float, ...]:
+        """`dropout` with one rate a level."""
+        return self.dropout if len(self.dropout) == len(self.widths) else self.dropout * len(self.widths)
+
+
+SEED_CLASSIFIER = ClassifierConfig(
+    network="c2", widths=(32, 64, 128), blocks=(1,), dropout=(0.0,), head_dropout=0.5, dense=(256, 256)
+)
+"""The seed's network, for comparison: C2 of Cavanagh, Bekki & Groves (2021, MNRAS 506, 659)."""
+DEFAULT_CLASSIFIER = ClassifierConfig()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -347,6 +427,7 @@ class RunConfig:
     steps_per_dispatch: int = 0
     """Steps run by one call on resident data; 0 chooses 1 on a CPU and 20 elsewhere."""
     data: DataConfig = field(default_factory=DataConfig)
+    model: UNetConfig | ClassifierConfig
     augment: AugmentConfig = field(default_factory=AugmentConfig)
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
 
@@ -380,6 +461,30 @@ class TrainConfig(RunConfig):
             raise ValueError("data.balance is on, which is for classes: give --data.no-balance to find arms")
 
 
+TaskName = Literal["morphology", "spiral", "winding", "t_type"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClassifyConfig(RunConfig):
+    """One run that learns to tell galaxies apart."""
+
+    task: TaskName
+    """What is asked of each galaxy: E, S0 or Sp; spiral or not; which way its arms wind; or its T-type."""
+    name: str = "classes"
+    """The run folder is `runs/NAME` unless --run says otherwise."""
+    model: ClassifierConfig = DEFAULT_CLASSIFIER
+    loss: ClassLossConfig = field(default_factory=ClassLossConfig)
+
+
+CLASSIFIERS = {
+    "morphology": ClassifyConfig(task="morphology", name="morphology"),
+    "spiral": ClassifyConfig(task="spiral", name="spiral"),
+    "winding": ClassifyConfig(task="winding", name="winding"),
+    "t_type": ClassifyConfig(task="t_type", name="t_type", loss=ClassLossConfig(class_weights="none")),
+}
+"""What `flaxgal train TASK` starts from."""
+
+
 def to_json(config: Any) -> str:
     """A config as indented JSON."""
     return json.dumps(dataclasses.asdict(config), indent=2) + "\n"
@@ -393,8 +498,18 @@ def from_json(kind: type[Config], text: str) -> Config:
     ValueError
         If the text is not JSON, or names a field that `kind` has not (a run of another version).
     """
+    return _build(kind, _content(kind, text))
+
+
+def run_from_json(text: str) -> TrainConfig | ClassifyConfig:
+    """The config of a run, on arms or on classes, that `to_json` wrote; errors as those of `from_json`."""
+    content = _content(RunConfig, text)
+    return _build(ClassifyConfig if "task" in content else TrainConfig, content)
+
+
+def _content(kind: type, text: str) -> dict[str, Any]:
     try:
-        return _build(kind, json.loads(text))
+        return json.loads(text)
     except json.JSONDecodeError as error:
         raise ValueError(f"expected a {kind.__name__} as JSON, found text that is not JSON ({error})") from None
 

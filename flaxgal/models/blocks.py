@@ -11,11 +11,13 @@ from jaxtyping import Array, Float, UInt32
 
 __all__ = [
     "Convolution",
+    "Dense",
     "Downsample",
     "GroupNorm",
     "PlainBlock",
     "PlainDown",
     "PlainUp",
+    "PooledDown",
     "ResidualBlock",
     "ResidualDown",
     "ResidualUp",
@@ -35,10 +37,10 @@ he_normal = nnx.initializers.he_normal()
 lecun_normal = nnx.initializers.lecun_normal()
 
 
-def convolve(image: Image, kernel: Float[Array, "ky kx channel out"]) -> Float[Array, "n y x out"]:
-    """Convolution of a zero-padded image that keeps its size, in the image's own precision."""
+def convolve(image: Image, kernel: Float[Array, "ky kx channel out"], padding: str = "SAME") -> Array:
+    """Convolution in the image's own precision: "SAME" pads with zeros and keeps the size, "VALID" sees no borders."""
     layout = ("NHWC", "HWIO", "NHWC")
-    return jax.lax.conv_general_dilated(image, kernel.astype(image.dtype), (1, 1), "SAME", dimension_numbers=layout)
+    return jax.lax.conv_general_dilated(image, kernel.astype(image.dtype), (1, 1), padding, dimension_numbers=layout)
 
 
 def max_pool(image: Image) -> Float[Array, "n y/2 x/2 channel"]:
@@ -48,11 +50,12 @@ def max_pool(image: Image) -> Float[Array, "n y/2 x/2 channel"]:
     return jnp.maximum(rows[:, :, 0::2], rows[:, :, 1::2])
 
 
-def space_to_depth(image: Image) -> Float[Array, "n y/2 x/2 4*channel"]:
-    """Each 2 × 2 pixels side by side in the channels, in the order (row, column, channel)."""
+def space_to_depth(image: Image, factor: int = 2) -> Float[Array, "n yy xx out"]:
+    """Each `factor` × `factor` pixels side by side in the channels, in the order (row, column, channel)."""
     n, y, x, channel = image.shape
-    blocks = image.reshape(n, y // 2, 2, x // 2, 2, channel).transpose(0, 1, 3, 2, 4, 5)
-    return blocks.reshape(n, y // 2, x // 2, 4 * channel)
+    rows, columns = y // factor, x // factor
+    blocks = image.reshape(n, rows, factor, columns, factor, channel).transpose(0, 1, 3, 2, 4, 5)
+    return blocks.reshape(n, rows, columns, factor**2 * channel)
 
 
 def depth_to_space(image: Image) -> Float[Array, "n 2*y 2*x channel/4"]:
@@ -62,8 +65,8 @@ def depth_to_space(image: Image) -> Float[Array, "n 2*y 2*x channel/4"]:
     return blocks.reshape(n, 2 * y, 2 * x, channel // 4)
 
 
-def dropout(image: Image, rate: float, key: Key) -> Image:
-    """The image with a share `rate` of its values set to zero and the rest scaled up; unchanged when key is None."""
+def dropout(image: Float[Array, "*shape"], rate: float, key: Key) -> Float[Array, "*shape"]:
+    """The image or features with a share `rate` set to zero and the rest scaled up; unchanged when key is None."""
     if key is None or rate == 0.0:
         return image
     kept = _hashed_pixels(key, image.shape) >= jnp.uint32(round(rate * 2**32))
@@ -104,16 +107,19 @@ class Convolution(nnx.Module):
     same numbers without writing the concatenation to memory.
     """
 
-    def __init__(self, channels: int, out: int, *, size: int = 3, init=he_normal, rngs: nnx.Rngs):
+    def __init__(
+        self, channels: int, out: int, *, size: int = 3, padding: str = "SAME", init=he_normal, rngs: nnx.Rngs
+    ):
         self.kernel = nnx.Param(init(rngs.params(), (size, size, channels, out), jnp.float32))
         self.bias = nnx.Param(jnp.zeros(out, jnp.float32))
+        self.padding = padding
 
-    def __call__(self, *images: Float[Array, "n y x _"]) -> Float[Array, "n y x out"]:
+    def __call__(self, *images: Float[Array, "n y x _"]) -> Float[Array, "n yy xx out"]:
         """The sum of the parts' convolutions, and the bias."""
         first, total = 0, _on_images(self.bias[...], images[0])
         for image in images:
             last = first + image.shape[-1]
-            total = total + convolve(image, self.kernel[:, :, first:last])
+            total = total + convolve(image, self.kernel[:, :, first:last], self.padding)
             first = last
         return total
 
@@ -132,15 +138,28 @@ class Upsample(nnx.Module):
 
 
 class Downsample(nnx.Module):
-    """Half the size by a 2 × 2 convolution with stride 2: a space-to-depth and a matrix product."""
+    """`factor` times smaller by a convolution that strides by its own size: a space-to-depth and a matrix product."""
 
-    def __init__(self, channels: int, out: int, *, init=lecun_normal, rngs: nnx.Rngs):
-        self.kernel = nnx.Param(init(rngs.params(), (4 * channels, out), jnp.float32))
+    def __init__(self, channels: int, out: int, *, factor: int = 2, init=lecun_normal, rngs: nnx.Rngs):
+        self.kernel = nnx.Param(init(rngs.params(), (factor**2 * channels, out), jnp.float32))
+        self.bias = nnx.Param(jnp.zeros(out, jnp.float32))
+        self.factor = factor
+
+    def __call__(self, image: Image) -> Float[Array, "n yy xx out"]:
+        """The image, `factor` times smaller on each side."""
+        return mix_channels(space_to_depth(image, self.factor), self.kernel[...]) + _on_images(self.bias[...], image)
+
+
+class Dense(nnx.Module):
+    """A matrix product and a bias for each galaxy's features."""
+
+    def __init__(self, features: int, out: int, *, init=he_normal, rngs: nnx.Rngs):
+        self.kernel = nnx.Param(init(rngs.params(), (features, out), jnp.float32))
         self.bias = nnx.Param(jnp.zeros(out, jnp.float32))
 
-    def __call__(self, image: Image) -> Float[Array, "n y/2 x/2 out"]:
-        """The image at half the size."""
-        return mix_channels(space_to_depth(image), self.kernel[...]) + _on_images(self.bias[...], image)
+    def __call__(self, features: Float[Array, "n feature"]) -> Float[Array, "n out"]:
+        """Features of the next layer."""
+        return features @ self.kernel[...] + self.bias[...][None]
 
 
 class GroupNorm(nnx.Module):
@@ -216,6 +235,25 @@ class PlainDown(nnx.Module):
         return self.block(image if self.finest else max_pool(image), key=key)
 
 
+class PooledDown(nnx.Module):
+    """A level on the way down, Cavanagh's way: convolutions that see no borders, with ReLU, then max-pooling."""
+
+    def __init__(self, channels: int, out: int, *, sizes: tuple[int, ...], rate: float, rngs: nnx.Rngs):
+        inputs = (channels, *(out for _ in sizes[1:]))
+        self.convolutions = nnx.List(
+            Convolution(channel, out, size=size, padding="VALID", rngs=rngs)
+            for channel, size in zip(inputs, sizes, strict=True)
+        )
+        self.rate = rate
+
+    def __call__(self, image: Image, *, key: Key = None) -> Array:
+        """Features at this level."""
+        for convolution in self.convolutions:
+            image = jax.nn.relu(convolution(image))
+        _, y, x, _ = image.shape
+        return dropout(max_pool(image[:, : y // 2 * 2, : x // 2 * 2]), self.rate, key)
+
+
 class PlainUp(nnx.Module):
     """A level on the way up, the seed's way: upsampled, joined with the same level of the way down, a plain block."""
 
@@ -229,11 +267,13 @@ class PlainUp(nnx.Module):
 
 
 class ResidualDown(nnx.Module):
-    """A level on the way down: a 3 × 3 convolution at the finest level, else half the size; then residual blocks."""
+    """A level on the way down: `factor` times smaller (a 3 × 3 convolution where that is 1), then residual blocks."""
 
-    def __init__(self, channels: int, out: int, *, finest: bool, blocks: int, rate: float, rngs: nnx.Rngs):
-        entry = Convolution if finest else Downsample
-        self.entry = entry(channels, out, init=lecun_normal, rngs=rngs)
+    def __init__(self, channels: int, out: int, *, factor: int, blocks: int, rate: float, rngs: nnx.Rngs):
+        if factor == 1:
+            self.entry = Convolution(channels, out, init=lecun_normal, rngs=rngs)
+        else:
+            self.entry = Downsample(channels, out, factor=factor, rngs=rngs)
         self.blocks = nnx.List(ResidualBlock(out, rate=rate, rngs=rngs) for _ in range(blocks))
 
     def __call__(self, image: Image, *, key: Key = None) -> Array:

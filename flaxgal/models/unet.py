@@ -8,7 +8,8 @@ from flax import nnx
 from jaxtyping import Array, Float
 
 from flaxgal.config import UNetConfig
-from flaxgal.models.blocks import Convolution, GroupNorm, PlainDown, PlainUp, ResidualDown, ResidualUp
+from flaxgal.models.blocks import Convolution, GroupNorm, PlainUp, ResidualUp
+from flaxgal.models.encoder import endless_keys, plain_levels, residual_levels
 
 __all__ = ["UNet", "pad_to_multiple", "parameter_count", "predict_batch"]
 
@@ -30,32 +31,16 @@ class UNet(nnx.Module):
     def __init__(self, config: UNetConfig, rngs: nnx.Rngs):
         self.config = config
         widths, rates, blocks = config.widths, config.level_dropout, config.level_blocks
-        inputs = (len(config.bands), *widths[:-1])
-        coarsest = len(widths) - 1
+        bands = len(config.bands)
+        coarser_first = list(reversed(range(len(widths) - 1)))
         if config.block == "plain":
-            down = [
-                PlainDown(inputs[level], widths[level], finest=level == 0, rate=rates[level], rngs=rngs)
-                for level in range(len(widths))
-            ]
-            up = [
-                PlainUp(widths[level + 1], widths[level], rate=rates[level], rngs=rngs)
-                for level in reversed(range(coarsest))
-            ]
+            down = plain_levels(bands, widths, rates=rates, rngs=rngs)
+            up = [PlainUp(widths[level + 1], widths[level], rate=rates[level], rngs=rngs) for level in coarser_first]
         else:
-            down = [
-                ResidualDown(
-                    inputs[level],
-                    widths[level],
-                    finest=level == 0,
-                    blocks=blocks[level],
-                    rate=rates[level],
-                    rngs=rngs,
-                )
-                for level in range(len(widths))
-            ]
+            down = residual_levels(bands, widths, blocks=blocks, rates=rates, stem=1, rngs=rngs)
             up = [
                 ResidualUp(widths[level + 1], widths[level], blocks=blocks[level], rate=rates[level], rngs=rngs)
-                for level in reversed(range(coarsest))
+                for level in coarser_first
             ]
         self.down, self.up = nnx.List(down), nnx.List(up)
         self.head = _Head(config, rngs)
@@ -78,7 +63,7 @@ class UNet(nnx.Module):
             If the bands are not those of the config in number, or a side is not such a multiple.
         """
         self._check(image.shape)
-        keys = _endless(key)
+        keys = endless_keys(key)
         image = image.astype(self.config.dtype)
         levels = []
         for down in self.down:
@@ -130,14 +115,6 @@ class _Head(nnx.Module):
     def __call__(self, image: Float[Array, "n y x channel"]) -> Float[Array, "n y x class"]:
         image = image.astype(jnp.float32)
         return self.convolution(image if self.norm is None else jax.nn.relu(self.norm(image)))
-
-
-def _endless(key: jax.Array | None):
-    """Independent keys made from one, without end; None for ever when there is none."""
-    number = 0
-    while True:
-        yield None if key is None else jax.random.fold_in(key, number)
-        number += 1
 
 
 def parameter_count(model: nnx.Module) -> int:

@@ -1,0 +1,184 @@
+"""The whole classifier: golden parameter counts, any size, any bands, symmetries, randomness, what it refuses."""
+
+import dataclasses
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+from flax import nnx
+
+from flaxgal.checkpoint import leaves_by_path
+from flaxgal.config import DEFAULT_CLASSIFIER, SEED_CLASSIFIER, ClassifierConfig
+from flaxgal.models.classifier import Classifier, class_logits
+from flaxgal.models.unet import parameter_count
+
+SMALL = ClassifierConfig(image_size=16, widths=(8, 16), blocks=(1,), dropout=(0.2,))
+SMALL_C2 = dataclasses.replace(SEED_CLASSIFIER, image_size=40, widths=(4, 6, 8), dense=(12, 10))
+BOTH = pytest.mark.parametrize("config", [SMALL, SMALL_C2], ids=["residual", "c2"])
+
+
+@functools.cache
+def make(config, outputs=3, seed=0):
+    return Classifier(config, outputs, nnx.Rngs(params=seed))
+
+
+def shaken(config, seed=0):
+    """A network whose weights are all random, the zero ones too, as they are after some training."""
+    leaves, shape = jax.tree.flatten(make(config))
+    random = np.random.default_rng(seed)
+    return jax.tree.unflatten(
+        shape, [leaf + jnp.asarray(random.normal(0, 0.1, leaf.shape), leaf.dtype) for leaf in leaves]
+    )
+
+
+@jax.jit
+def logits_of(model, image, key=None):
+    return model(image, key=key)
+
+
+def pictures(config, n=2, seed=0):
+    shape = (n, config.image_size, config.image_size, len(config.bands))
+    return jnp.asarray(np.random.default_rng(seed).uniform(size=shape), jnp.float32)
+
+
+@pytest.mark.parametrize(
+    ("config", "count"),
+    [
+        (SEED_CLASSIFIER, 820_291),
+        (DEFAULT_CLASSIFIER, 728_131),
+        (dataclasses.replace(DEFAULT_CLASSIFIER, bands=tuple("grizy")), 728_707),
+        (dataclasses.replace(DEFAULT_CLASSIFIER, stem=2), 728_051),
+        (dataclasses.replace(DEFAULT_CLASSIFIER, stem=4), 728_243),
+    ],
+)
+def test_the_number_of_weights_is_the_golden_one(config, count):
+    assert parameter_count(nnx.eval_shape(lambda: Classifier(config, 3, nnx.Rngs(params=0)))) == count
+
+
+def test_the_seed_counts_what_its_layers_add_up_to():
+    """Of 64 pixels the 7 × 7 leaves 58, pooled 29; the two 5 × 5 leave 25 and 21, pooled 10; the 3 × 3 8, pooled 4."""
+    convolutions = (49 * 32 + 32) + (25 * 32 * 64 + 64) + (25 * 64 * 64 + 64) + (9 * 64 * 128 + 128)
+    dense = (4 * 4 * 128 + 1) * 256 + (256 + 1) * 256 + (256 + 1) * 3
+    assert parameter_count(nnx.eval_shape(lambda: Classifier(SEED_CLASSIFIER, 3, nnx.Rngs(params=0)))) == (
+        convolutions + dense
+    )
+
+
+@BOTH
+def test_gradients_and_updates_work_on_the_module_itself(config):
+    model, image, wanted = make(config), pictures(config, 4), jnp.asarray([0, 1, 2, 0])
+    optimizer = optax.adam(1e-2)
+
+    @jax.jit
+    def step(model, state):
+        def loss(model):
+            logits = model(image, key=jax.random.key(1))
+            return optax.softmax_cross_entropy_with_integer_labels(logits, wanted).mean()
+
+        value, gradient = jax.value_and_grad(loss)(model)
+        updates, state = optimizer.update(gradient, state, model)
+        return optax.apply_updates(model, updates), state, value
+
+    state, losses = optimizer.init(model), []
+    for _ in range(12):
+        model, state, value = step(model, state)
+        losses.append(float(value))
+    assert losses[-1] < 0.8 * losses[0]
+    assert step._cache_size() == 1
+
+
+@BOTH
+def test_every_weight_has_a_gradient(config):
+    model, image = shaken(config), pictures(config, 4)
+    gradient = jax.jit(jax.grad(lambda model: jnp.sum(model(image) ** 2)))(model)
+    for path, leaf in jax.tree.leaves_with_path(gradient):
+        assert np.any(leaf != 0), jax.tree_util.keystr(path)
+
+
+@BOTH
+def test_a_network_holds_float32_weights_and_nothing_else(config):
+    leaves = jax.tree.leaves(make(dataclasses.replace(config, dtype="bfloat16")))
+    assert {leaf.dtype for leaf in leaves} == {jnp.dtype("float32")}
+
+
+@BOTH
+def test_an_untrained_network_finds_every_class_as_likely(config):
+    np.testing.assert_array_equal(class_logits(make(config), pictures(config)), np.zeros((2, 3)))
+
+
+@BOTH
+def test_the_network_is_deterministic_without_a_key_and_random_with_one(config):
+    model, image = shaken(config), pictures(config)
+    np.testing.assert_array_equal(logits_of(model, image), class_logits(model, image))
+    one, same, other = (logits_of(model, image, jax.random.key(seed)) for seed in (1, 1, 2))
+    np.testing.assert_array_equal(one, same)
+    assert not np.array_equal(one, other)
+
+
+@BOTH
+def test_equal_seeds_make_equal_features_and_others_do_not(config):
+    image = pictures(config)
+    one, same, other = (make(config, seed=seed).features(image) for seed in (3, 3, 4))
+    np.testing.assert_array_equal(one, same)
+    assert not np.array_equal(one, other)
+
+
+@BOTH
+def test_galaxies_in_a_batch_do_not_see_each_other(config):
+    model, image = shaken(config), pictures(config, 3)
+    np.testing.assert_allclose(logits_of(model, image)[1:2], logits_of(model, image[1:2]), atol=2e-5)
+
+
+@BOTH
+@pytest.mark.parametrize("outputs", [1, 3, 15])
+def test_there_is_a_float32_logit_for_each_output(config, outputs):
+    model = make(dataclasses.replace(config, dtype="bfloat16"), outputs)
+    logits = jax.eval_shape(model, pictures(config, 5))
+    assert logits.shape == (5, outputs)
+    assert logits.dtype == jnp.float32
+
+
+@BOTH
+def test_the_logits_are_a_linear_function_of_the_features(config):
+    model, image = shaken(config), pictures(config)
+    features = model.features(image)
+    assert features.dtype == jnp.float32
+    head = leaves_by_path(model.head)
+    expected = features @ head["kernel/value"] + head["bias/value"][None]
+    np.testing.assert_allclose(logits_of(model, image), expected, atol=1e-5)
+
+
+@BOTH
+def test_bfloat16_is_close_to_float32(config):
+    model, image = shaken(config), pictures(config)
+    narrow = make(dataclasses.replace(config, dtype="bfloat16"))
+    narrow = jax.tree.unflatten(jax.tree.structure(narrow), jax.tree.leaves(model))
+    exact = logits_of(model, image)
+    np.testing.assert_allclose(logits_of(narrow, image), exact, atol=0.1 * float(jnp.abs(exact).max()))
+
+
+@pytest.mark.parametrize("bands", [("grey",), ("g", "r"), ("g", "r", "i", "z"), ("g", "r", "i", "z", "y")])
+@pytest.mark.parametrize("stem", [1, 2, 4])
+def test_a_network_for_one_to_five_bands_reads_all_of_them(bands, stem):
+    config = dataclasses.replace(SMALL, bands=bands, stem=stem)
+    model, image = shaken(config), pictures(config)
+    seen = logits_of(model, image)
+    for band in range(len(bands)):
+        assert not np.allclose(logits_of(model, image.at[..., band].multiply(0.5)), seen, atol=1e-6)
+
+
+@pytest.mark.parametrize(("y", "x"), [(1, 1), (7, 30), (16, 16), (33, 17)])
+def test_a_residual_network_takes_pictures_of_any_size(y, x):
+    config = dataclasses.replace(SMALL, stem=4)
+    logits = logits_of(shaken(config), jnp.full((2, y, x, 1), 0.5))
+    assert logits.shape == (2, 3)
+    assert np.all(np.isfinite(logits))
+
+
+def test_a_picture_of_odd_size_is_seen_as_if_sky_had_been_put_around_it():
+    model, image = shaken(SMALL), pictures(dataclasses.replace(SMALL, image_size=15))
+    around = jnp.pad(image, ((0, 0), (0, 1), (0, 1), (0, 0)))
+    np.testing.assert_allclose(logits_of(model, image), logits_of(model, around), atol=1e-6)
