@@ -1,7 +1,7 @@
 """Weights on disk, and back: Orbax, a flat dictionary of arrays named by their path, nothing that only this code reads.
 
     RUN/checkpoints/last/000600    everything that training goes on from
-    RUN/checkpoints/best/000500    the averaged weights of the look with the best validation Dice
+    RUN/checkpoints/best/000500    the averaged weights of the look with the best validation score
 
 A checkpoint is written under a temporary name, renamed when it is whole, and only then are older ones removed: a run
 that dies while it saves leaves the one before. `best` never runs ahead of what `last` can go on from (`prune`).
@@ -19,7 +19,8 @@ import jax
 import numpy as np
 from flax import nnx
 
-from flaxgal.config import TrainConfig, UNetConfig
+from flaxgal.config import RunConfig, TrainConfig
+from flaxgal.models.networks import new_network
 from flaxgal.models.unet import UNet
 from flaxgal.runlog import CHECKPOINTS, read_config
 
@@ -61,12 +62,12 @@ def load_run(folder: Path | str) -> Run:
     """
     folder = Path(folder)
     config = read_config(folder)
-    model, step = load_weights(folder, config.model)
+    model, step = load_weights(folder, config)
     return Run(name=folder.resolve().name, config=config, model=model, step=step)
 
 
-def load_weights(folder: Path | str, network: UNetConfig) -> tuple[UNet, int]:
-    """The averaged weights that `load_run` gives, in a network of the caller's making, and their step.
+def load_weights(folder: Path | str, config: RunConfig) -> tuple[UNet, int]:
+    """The averaged weights that `load_run` gives, in the network that another config asks for, and their step.
 
     Raises
     ------
@@ -75,7 +76,7 @@ def load_weights(folder: Path | str, network: UNetConfig) -> tuple[UNet, int]:
     """
     folder = Path(folder)
     kind = "best" if steps_saved(folder, "best") else "last"
-    like = {"average": jax.eval_shape(lambda: UNet(network, nnx.Rngs(params=0)))}
+    like = {"average": jax.eval_shape(lambda: new_network(config, nnx.Rngs(params=0)))}
     tree, step = restore(folder, kind, like)
     return jax.device_put(tree["average"]), step
 

@@ -11,10 +11,10 @@ __all__ = ["bars", "silent", "standing", "track"]
 
 
 def standing(progress: Any) -> str:
-    """Training loss, validation Dice and speed, as far as they are known."""
+    """Training loss, score of the validation galaxies and speed, as far as they are known."""
     known = {
         "loss": (progress.loss, ".3f"),
-        "Dice": (progress.validation_dice, ".3f"),
+        progress.measure.word: (progress.score, ".3f"),
         "images/s": (progress.images_per_second, ".0f"),
     }
     return "  ".join(f"{name} {value:{form}}" for name, (value, form) in known.items() if value is not None)

@@ -28,12 +28,14 @@ import jax
 import numpy as np
 
 import flaxgal
-from flaxgal.config import TrainConfig, from_json, to_json
+from flaxgal.config import RunConfig, TrainConfig, from_json, to_json
 from flaxgal.survey.atomic import replaced_when_whole
 
 __all__ = [
     "CHECKPOINTS",
+    "DICE",
     "Journal",
+    "Measure",
     "Progress",
     "append_record",
     "check_run",
@@ -54,7 +56,7 @@ MAY_CHANGE = ("name", "steps", "evaluate_every", "patience", "steps_per_dispatch
 
 
 def open_run(
-    folder: Path, config: TrainConfig, *, resume: bool = False, snapshots: Sequence[Mapping[str, Any]] = ()
+    folder: Path, config: RunConfig, *, resume: bool = False, snapshots: Sequence[Mapping[str, Any]] = ()
 ) -> None:
     """Make the run folder, or open the one of a run that was stopped, and note what it runs on.
 
@@ -74,7 +76,7 @@ def open_run(
     _write(folder / CONFIG, to_json(config))
 
 
-def check_run(folder: Path, config: TrainConfig, *, resume: bool) -> None:
+def check_run(folder: Path, config: RunConfig, *, resume: bool) -> None:
     """Raise the ValueError that `open_run` would, but for the data, and leave everything as it is."""
     if (folder / CONFIG).exists():
         if not resume:
@@ -86,7 +88,7 @@ def check_run(folder: Path, config: TrainConfig, *, resume: bool) -> None:
         raise ValueError(f"{folder} exists and is not a run folder (no {CONFIG}): choose another name by --run")
 
 
-def check_same_data(folder: Path, config: TrainConfig, snapshots: Sequence[Mapping[str, Any]]) -> None:
+def check_same_data(folder: Path, config: RunConfig, snapshots: Sequence[Mapping[str, Any]]) -> None:
     """Raise a ValueError if a run that was stopped would go on with other snapshots than it was last started with.
 
     The paths in its config may be the same: in a folder of versions, the newest is opened.
@@ -192,6 +194,26 @@ def environment(snapshots: Sequence[Mapping[str, Any]] = ()) -> dict[str, Any]:
 
 
 @dataclass(frozen=True)
+class Measure:
+    """The one score of a look at the validation split that tells a good look from a bad one."""
+
+    name: str
+    """In metrics.jsonl."""
+    word: str
+    """For people."""
+    rises: bool = True
+    """Whether more is better."""
+
+    def best(self, scores: Sequence[float]) -> int:
+        """Which of the scores is the best; the first of equal ones."""
+        return int(np.argmax(scores) if self.rises else np.argmin(scores))
+
+
+DICE = Measure("validation_dice", "Dice")
+"""Mean Dice of the arm class over validation galaxies."""
+
+
+@dataclass(frozen=True)
 class Progress:
     """How a training run stands."""
 
@@ -199,9 +221,9 @@ class Progress:
     steps: int
     loss: float | None
     """Training loss, averaged over the steps since the last record; None before the first step."""
-    validation_dice: float | None
-    """Mean Dice of the arm class over validation galaxies at the last look; None before it or without galaxies."""
-    best_dice: float | None
+    score: float | None
+    """Of the validation galaxies at the last look, by the run's measure; None before it or without galaxies."""
+    best_score: float | None
     """The best look's."""
     images_per_second: float | None
     """Since the last record, looks left out. None until it can be told: the first step compiles."""
@@ -210,6 +232,18 @@ class Progress:
     looked: bool = False
     """Whether this step ended with a look at the validation split, and a checkpoint."""
     stopped_early: bool = False
+    measure: Measure = DICE
+    """What the scores are."""
+
+    @property
+    def validation_dice(self) -> float | None:
+        """The score of a run that learns arms; None of another."""
+        return self.score if self.measure == DICE else None
+
+    @property
+    def best_dice(self) -> float | None:
+        """The best score of a run that learns arms; None of another."""
+        return self.best_score if self.measure == DICE else None
 
 
 class Journal:
@@ -219,9 +253,16 @@ class Journal:
     """
 
     def __init__(
-        self, folder: Path, *, records: Sequence[Mapping[str, Any]], step: int, steps: int, batch_size: int
+        self,
+        folder: Path,
+        *,
+        records: Sequence[Mapping[str, Any]],
+        step: int,
+        steps: int,
+        batch_size: int,
+        measure: Measure = DICE,
     ) -> None:
-        self.folder, self.step, self.steps, self.batch_size = folder, step, steps, batch_size
+        self.folder, self.step, self.steps, self.batch_size, self.measure = folder, step, steps, batch_size, measure
         self._records = list(records)
         self._waiting: list[tuple[int, Mapping[str, Any]]] = []
         self._losses: list[float] = []
@@ -260,29 +301,31 @@ class Journal:
         """Measure speed from here on."""
         self._clock = self.step, time.perf_counter()
 
-    def dices(self) -> list[float]:
-        """Validation Dice of each look so far."""
-        return [record["validation_dice"] for record in self._records if record.get("validation_dice") is not None]
+    def scores(self) -> list[float]:
+        """The measure's score at each look so far."""
+        name = self.measure.name
+        return [record[name] for record in self._records if record.get(name) is not None]
 
     def looks_without_gain(self) -> int:
         """How many looks ago the best one was; 0 before any look."""
-        dices = self.dices()
-        return len(dices) - 1 - int(np.argmax(dices)) if dices else 0
+        scores = self.scores()
+        return len(scores) - 1 - self.measure.best(scores) if scores else 0
 
     def progress(self, *, looked: bool = False, stopped_early: bool = False) -> Progress:
         """How the run stands."""
-        dices = self.dices()
+        scores = self.scores()
         losses = self._losses or [record["loss"] for record in self._records[-1:]]
         return Progress(
             step=self.step,
             steps=self.steps,
             loss=float(np.mean(losses)) if losses else None,
-            validation_dice=dices[-1] if dices else None,
-            best_dice=max(dices, default=None),
+            score=scores[-1] if scores else None,
+            best_score=scores[self.measure.best(scores)] if scores else None,
             images_per_second=self._images_per_second,
             seconds_left=self._seconds_left(),
             looked=looked,
             stopped_early=stopped_early,
+            measure=self.measure,
         )
 
     def _read(self, step: int, report: Mapping[str, Any]) -> None:
@@ -312,7 +355,7 @@ class Journal:
         return a_step * (self.steps - self.step)
 
 
-def _check_same_choices(folder: Path, config: TrainConfig) -> None:
+def _check_same_choices(folder: Path, config: RunConfig) -> None:
     before, now = (_flat(dataclasses.asdict(each)) for each in (read_config(folder), config))
     changed = [name for name in now if now[name] != before.get(name) and name not in MAY_CHANGE]
     if "data.snapshots" in changed and _same_folders(folder, before["data.snapshots"], now["data.snapshots"]):

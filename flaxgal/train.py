@@ -6,7 +6,7 @@ had not been.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -20,9 +20,8 @@ from flax import nnx
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 from jaxtyping import Array, Float, Int
 
-from flaxgal import checkpoint, metrics, runlog
-from flaxgal.config import TrainConfig
-from flaxgal.datasets.augment import augment
+from flaxgal import checkpoint, runlog
+from flaxgal.config import RunConfig
 from flaxgal.datasets.builders import Snapshot
 from flaxgal.datasets.feed import (
     Pixels,
@@ -34,9 +33,10 @@ from flaxgal.datasets.feed import (
     unpack,
 )
 from flaxgal.datasets.loader import Examples
-from flaxgal.losses import total_loss
-from flaxgal.models.unet import UNet
+from flaxgal.models.networks import new_network
 from flaxgal.runlog import Journal, Progress
+from flaxgal.segmenting import arm_class
+from flaxgal.tasks import task_of
 
 __all__ = ["State", "arm_class", "device_mesh", "eval_step", "new_state", "score", "train", "train_step"]
 
@@ -49,10 +49,10 @@ RECORD_EVERY = 10
 class State:
     """All that a training step changes. The same on every device of the mesh."""
 
-    model: UNet
+    model: nnx.Module
     optimizer: Any
     """Optax's state."""
-    average: UNet
+    average: nnx.Module
     """Moving average of the weights: what is evaluated, saved and used."""
     step: Any
     """int32 scalar: steps done."""
@@ -62,7 +62,7 @@ class State:
 
 @partial(jax.jit, static_argnames=("config", "mesh"), donate_argnames="state")
 def train_step(
-    state: State, resident: Pixels | None, picks: Any, *, config: TrainConfig, mesh: Mesh
+    state: State, resident: Pixels | None, picks: Any, *, config: RunConfig, mesh: Mesh
 ) -> tuple[State, dict[str, Float[Array, " step"]]]:
     """The state some steps on, and loss and gradient norm of each step.
 
@@ -91,32 +91,20 @@ def train_step(
 
 
 @partial(jax.jit, static_argnames="config")
-def eval_step(model: UNet, batch: Pixels, *, config: TrainConfig) -> dict[str, Float[Array, " n"]]:
-    """Loss, and counts of arm pixels at the run's threshold, of each galaxy; pixels of weight 0 do not count.
-
-    Truth is arm where at least half of the people marked the pixel.
-    """
+def eval_step(model: nnx.Module, batch: Pixels, *, config: RunConfig) -> dict[str, Float[Array, " n"]]:
+    """What the task's `look` finds of each galaxy: its loss, and what its scores are made of."""
     image, target, weight = unpack(batch)
-    logits = model(image)
-    loss = jax.vmap(lambda x, t, w: total_loss(x[None], t[None], w[None], config.loss))(logits, target, weight)
-    arm = arm_class(config.model.classes)
-    predicted = jax.nn.sigmoid(logits[..., arm]) > config.threshold
-    truth = target[..., arm] >= 0.5
-    return {
-        "loss": loss,
-        "true_positive": (weight * (predicted & truth)).sum((1, 2)),
-        "false_positive": (weight * (predicted & ~truth)).sum((1, 2)),
-        "false_negative": (weight * (~predicted & truth)).sum((1, 2)),
-    }
+    return task_of(config).look(model(image), target, weight)
 
 
-def _update(state: State, batch: Pixels, config: TrainConfig) -> tuple[State, dict[str, jax.Array]]:
+def _update(state: State, batch: Pixels, config: RunConfig) -> tuple[State, dict[str, jax.Array]]:
     """One step of optimisation."""
+    task = task_of(config)
     augment_key, dropout_key = jax.random.split(jax.random.fold_in(state.key, state.step))
-    image, target, weight = augment(augment_key, *unpack(batch), config.augment)
+    image, target, weight = task.augment(augment_key, *unpack(batch))
 
-    def loss_of(model: UNet) -> jax.Array:
-        return total_loss(model(image, key=dropout_key), target, weight, config.loss)
+    def loss_of(model: Any) -> jax.Array:
+        return task.loss(model(image, key=dropout_key), target, weight)
 
     loss, gradient = jax.value_and_grad(loss_of)(state.model)
     change, optimizer = make_optimizer(config).update(gradient, state.optimizer, state.model)
@@ -141,7 +129,7 @@ def moving_average(average: Any, weights: Any, step: Int[Array, ""], decay: floa
     return jax.tree.map(lambda a, w: old * a + (1 - old) * w, average, weights)
 
 
-def make_optimizer(config: TrainConfig) -> optax.GradientTransformation:
+def make_optimizer(config: RunConfig) -> optax.GradientTransformation:
     """AdamW on clipped gradients; kernels decay, biases and scales do not."""
     chosen = config.optimizer
     return optax.chain(
@@ -154,7 +142,7 @@ def make_optimizer(config: TrainConfig) -> optax.GradientTransformation:
     )
 
 
-def learning_rate(config: TrainConfig) -> optax.Schedule:
+def learning_rate(config: RunConfig) -> optax.Schedule:
     """Linear warm-up, at most half of the run, then half a cosine down to 0 at the last step."""
     peak = config.optimizer.learning_rate
     warmup = min(config.optimizer.warmup_steps, config.steps // 2)
@@ -163,26 +151,26 @@ def learning_rate(config: TrainConfig) -> optax.Schedule:
     )
 
 
-def new_state(config: TrainConfig, mesh: Mesh) -> State:
+def new_state(config: RunConfig, mesh: Mesh) -> State:
     """The state before the first step, on every device."""
     if config.start_from:
-        model, _ = checkpoint.load_weights(config.start_from, config.model)
+        model, _ = checkpoint.load_weights(config.start_from, config)
     else:
         # XLA's own generator, once: the default one takes twice as long to compile for all the shapes of a network.
-        model = UNet(config.model, nnx.Rngs(params=jax.random.key(config.seed, impl="rbg")))
+        model = new_network(config, nnx.Rngs(params=jax.random.key(config.seed, impl="rbg")))
     return jax.device_put(_state_of(model, config), NamedSharding(mesh, PartitionSpec()))
 
 
-def restored_state(config: TrainConfig, folder: Path, mesh: Mesh) -> State:
+def restored_state(config: RunConfig, folder: Path, mesh: Mesh) -> State:
     """The state of the last checkpoint in a run folder, on every device; nothing is computed for it."""
-    model = jax.eval_shape(lambda: UNet(config.model, nnx.Rngs(params=0)))
+    model = jax.eval_shape(lambda: new_network(config, nnx.Rngs(params=0)))
     like = jax.eval_shape(partial(_state_of, config=config), model)
     saved, step = checkpoint.restore(folder, "last", _kept(like))
     state = State(**saved, step=jnp.asarray(step, jnp.int32), key=jax.random.key(config.seed))
     return jax.device_put(state, NamedSharding(mesh, PartitionSpec()))
 
 
-def _state_of(model: UNet, config: TrainConfig) -> State:
+def _state_of(model: nnx.Module, config: RunConfig) -> State:
     return State(
         model=model,
         optimizer=make_optimizer(config).init(model),
@@ -209,8 +197,8 @@ def device_mesh(batch_size: int) -> Mesh:
     return jax.make_mesh((devices,), ("data",), axis_types=(AxisType.Auto,))
 
 
-def train(config: TrainConfig, run_folder: Path | str, *, resume: bool = False) -> Iterator[Progress]:
-    """Train a U-Net, and yield how it stands after every call of the step.
+def train(config: RunConfig, run_folder: Path | str, *, resume: bool = False) -> Iterator[Progress]:
+    """Train a network, and yield how it stands after every call of the step.
 
     Leaves in the run folder what `flaxgal.runlog` lists. Where it looks (each `evaluate_every` steps and at the end)
     the averaged weights are scored on the validation split of all snapshots, and checkpoints are saved.
@@ -259,30 +247,19 @@ def train(config: TrainConfig, run_folder: Path | str, *, resume: bool = False) 
         yield journal.progress(looked=looks)
 
 
-def score(model: UNet, galaxies: Examples | None, config: TrainConfig, mesh: Mesh) -> dict[str, float]:
-    """Loss, mean Dice per galaxy and pooled Dice of the arm class over validation galaxies; empty without any."""
+def score(model: nnx.Module, galaxies: Examples | None, config: RunConfig, mesh: Mesh) -> dict[str, float]:
+    """The task's scores of validation galaxies; empty without any."""
     if galaxies is None:
         return {}
     parts = []
     for batch, real in padded_batches(pixels_of(galaxies), config.data.batch_size):
         batch = jax.device_put(batch, NamedSharding(mesh, PartitionSpec("data")))
         parts.append({name: value[:real] for name, value in eval_step(model, batch, config=config).items()})
-    found = {name: np.concatenate([np.asarray(part[name], np.float64) for part in parts]) for name in parts[0]}
-    loss = float(found.pop("loss").mean())
-    counts = metrics.Confusion(**found)
-    return {
-        "validation_loss": loss,
-        "validation_dice": float(metrics.dice(counts).mean()),
-        "validation_dice_pooled": float(metrics.dice(counts.pooled())[0]),
-    }
+    looked = {name: np.concatenate([np.asarray(part[name], np.float64) for part in parts]) for name in parts[0]}
+    return task_of(config).scores(looked)
 
 
-def arm_class(classes: Sequence[str]) -> int:
-    """Which output map is the arms: what is scored and what decides about best and last."""
-    return list(classes).index("arm")
-
-
-def _journal_from(folder: Path, config: TrainConfig, state: State) -> Journal:
+def _journal_from(folder: Path, config: RunConfig, state: State) -> Journal:
     """The log of the run, cut to what the state knows of, as are the checkpoints."""
     step = int(state.step)
     checkpoint.prune(folder, "last")
@@ -293,12 +270,13 @@ def _journal_from(folder: Path, config: TrainConfig, state: State) -> Journal:
         step=step,
         steps=config.steps,
         batch_size=config.data.batch_size,
+        measure=task_of(config).measure,
     )
 
 
 def _save(folder: Path, state: State, journal: Journal) -> None:
     """Checkpoints of this look. The one before is removed last, so that a run can die at any moment."""
-    if journal.dices() and not journal.looks_without_gain():
+    if journal.scores() and not journal.looks_without_gain():
         checkpoint.save(folder, "best", journal.step, {"average": state.average})
     checkpoint.save(folder, "last", journal.step, _kept(state))
     checkpoint.prune(folder, "best", keep=1)

@@ -15,7 +15,7 @@ import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jaxtyping import Array, Float
 
-from flaxgal.config import TrainConfig
+from flaxgal.config import RunConfig, TrainConfig
 from flaxgal.datasets.builders import Snapshot, open_snapshot
 from flaxgal.datasets.loader import Examples, concatenate, index_batches, load_split, stream_batches
 from flaxgal.datasets.placing import check_apart
@@ -48,7 +48,7 @@ class Pixels(NamedTuple):
 class Feed:
     """The training split, ready for `flaxgal.train.train_step`."""
 
-    config: TrainConfig
+    config: RunConfig
     mesh: Mesh
     snapshots: tuple[Snapshot, ...]
     resident: Pixels | None
@@ -73,7 +73,7 @@ class Feed:
         )
 
     def _streamed(self, first_step: int) -> Iterator[Pixels]:
-        data, model = self.config.data, self.config.model
+        data = self.config.data
         batches = stream_batches(
             [snapshot.folder for snapshot in self.snapshots],  # not by the config's paths: a newer version may be there
             "train",
@@ -82,14 +82,12 @@ class Feed:
             first_step=first_step,
             steps=max(self.config.steps - first_step, 0),
             shares=data.shares,
-            bands=model.bands,
-            classes=model.classes,
-            image_size=model.image_size,
+            **_wanted(self.config),
         )
         return map(pixels_of, batches)
 
 
-def training_feed(config: TrainConfig, snapshots: Sequence[Snapshot], mesh: Mesh) -> Feed:
+def training_feed(config: RunConfig, snapshots: Sequence[Snapshot], mesh: Mesh) -> Feed:
     """The training split of all snapshots: on the device if it is small enough, else streamed from disk.
 
     Raises
@@ -104,13 +102,13 @@ def training_feed(config: TrainConfig, snapshots: Sequence[Snapshot], mesh: Mesh
     return Feed(config=config, mesh=mesh, snapshots=tuple(snapshots), resident=resident)
 
 
-def read_validation(config: TrainConfig, snapshots: Sequence[Snapshot]) -> Examples | None:
+def read_validation(config: RunConfig, snapshots: Sequence[Snapshot]) -> Examples | None:
     """The validation galaxies of all snapshots that have any, in memory; None when no snapshot has."""
     having = [snapshot for snapshot in snapshots if "validation" in snapshot.sizes]
     return _read(config, having, "validation") if having else None
 
 
-def open_snapshots(config: TrainConfig) -> tuple[Snapshot, ...]:
+def open_snapshots(config: RunConfig) -> tuple[Snapshot, ...]:
     """The snapshots that the config names.
 
     Raises
@@ -126,7 +124,7 @@ def open_snapshots(config: TrainConfig) -> tuple[Snapshot, ...]:
     return snapshots
 
 
-def steps_per_dispatch(config: TrainConfig) -> int:
+def steps_per_dispatch(config: RunConfig) -> int:
     """Steps that one call runs: at most as many as asked for, and so that calls end where the run looks."""
     wanted = config.steps_per_dispatch or (1 if jax.default_backend() == "cpu" else 20)
     return max(count for count in range(1, wanted + 1) if config.evaluate_every % count == 0)
@@ -155,15 +153,15 @@ def unpack(batch: Pixels) -> tuple[Float[Array, "n y x band"], Float[Array, "n y
     return image, target, weight
 
 
-def _read(config: TrainConfig, snapshots: Sequence[Snapshot], split: str) -> Examples:
+def _read(config: RunConfig, snapshots: Sequence[Snapshot], split: str) -> Examples:
     """A split of several snapshots in memory, in their order."""
-    model = config.model
-    return concatenate(
-        [
-            load_split(snapshot.folder, split, bands=model.bands, classes=model.classes, image_size=model.image_size)
-            for snapshot in snapshots
-        ]
-    )
+    return concatenate([load_split(snapshot.folder, split, **_wanted(config)) for snapshot in snapshots])
+
+
+def _wanted(config: RunConfig) -> dict[str, Any]:
+    """What the pictures must be for the network to take them, and what must be known of them."""
+    wanted: dict[str, Any] = {"bands": config.model.bands, "image_size": config.model.image_size}
+    return wanted | ({"classes": config.model.classes} if isinstance(config, TrainConfig) else {})
 
 
 def _sizes(snapshots: Sequence[Snapshot]) -> tuple[int, ...]:
@@ -171,9 +169,10 @@ def _sizes(snapshots: Sequence[Snapshot]) -> tuple[int, ...]:
     return tuple(snapshot.sizes.get("train", 0) for snapshot in snapshots)
 
 
-def _bytes_a_galaxy(config: TrainConfig) -> int:
-    model = config.model
-    return model.image_size**2 * (len(model.bands) + len(model.classes) + 1)
+def _bytes_a_galaxy(config: RunConfig) -> int:
+    pixels = config.model.image_size**2
+    maps = len(config.model.classes) + 1 if isinstance(config, TrainConfig) else 0
+    return pixels * (len(config.model.bands) + maps)
 
 
 def _stacked(batches: Iterator[Pixels]) -> Pixels:

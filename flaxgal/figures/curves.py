@@ -16,9 +16,17 @@ if TYPE_CHECKING:
 __all__ = ["learning_curves", "ratio_scatter"]
 
 
+_SCORES = {
+    "validation_dice": ("validation Dice, arms", True),
+    "validation_balanced_accuracy": ("validation balanced accuracy", True),
+    "validation_mean_error": ("validation mean error, steps", False),
+}
+"""Scores that runs are judged by, what to call them, and whether more is better."""
+
+
 @styled
 def learning_curves(records: Sequence[Mapping[str, Any]], *, title: str = "") -> Figure:
-    """Training loss and validation Dice against step, from the lines of a run's metrics.jsonl.
+    """Training loss and the validation galaxies' score against step, from the lines of a run's metrics.jsonl.
 
     A record without one of the numbers, or with null, leaves no point.
 
@@ -30,24 +38,27 @@ def learning_curves(records: Sequence[Mapping[str, Any]], *, title: str = "") ->
     loss = _curve(records, "loss")
     if not len(loss):
         raise ValueError("learning curves: found no loss in the run's records; train for at least one step first")
-    looks = {name: _curve(records, name) for name in ("validation_loss", "validation_dice")}
+    looked = _curve(records, "validation_loss")
+    score, (name, rises) = next(
+        ((curve, about) for key, about in _SCORES.items() if len(curve := _curve(records, key))),
+        (np.empty((0, 2)), _SCORES["validation_dice"]),
+    )
     figure = empty_figure(7.0, 5.2)
     above, below = figure.subplots(2, 1, sharex=True, height_ratios=(1, 1))
     above.plot(*loss.T, color=QUIET, lw=1.4, label="training")
-    if len(looks["validation_loss"]):
-        above.plot(*looks["validation_loss"].T, color=LINE, lw=2, marker="o", ms=4, label="validation")
+    if len(looked):
+        above.plot(*looked.T, color=LINE, lw=2, marker="o", ms=4, label="validation")
         above.legend()
     above.set_ylabel("loss")
     above.set_title(title, loc="left")
-    dice = looks["validation_dice"]
-    below.set_ylabel("validation Dice, arms")
+    below.set_ylabel(name)
     below.set_xlabel("step")
-    below.set_ylim(0, 1)
-    if len(dice):
-        best = dice[dice[:, 1].argmax()]
-        below.plot(*dice.T, color=LINE, lw=2, marker="o", ms=4)
+    below.set_ylim(0, 1 if rises else None)
+    if len(score):
+        best = score[score[:, 1].argmax() if rises else score[:, 1].argmin()]
+        below.plot(*score.T, color=LINE, lw=2, marker="o", ms=4)
         below.plot(*best, color=BEST, marker="*", ms=15, ls="none", label=f"best: {best[1]:.3f} at step {best[0]:.0f}")
-        below.legend(loc="lower right")
+        below.legend(loc="lower right" if rises else "upper right")
     else:
         below.text(0.5, 0.5, "no look at the validation split yet", ha="center", transform=below.transAxes)
     for panel in (above, below):

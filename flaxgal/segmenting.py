@@ -1,0 +1,88 @@
+"""Learning where the arms are: what a step makes small, and what a look at the validation split counts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import jax
+import numpy as np
+from jaxtyping import Array, Float, Key
+
+from flaxgal import metrics
+from flaxgal.config import TrainConfig
+from flaxgal.datasets.augment import augment
+from flaxgal.losses import total_loss
+from flaxgal.runlog import DICE, Measure
+
+__all__ = ["Segmenting", "arm_class"]
+
+Batch = tuple[Float[Array, "n y x band"], Float[Array, "n y x class"], Float[Array, "n y x"]]
+
+
+@dataclass(frozen=True)
+class Segmenting:
+    """A map of arm probability for each picture; a look counts pixels."""
+
+    config: TrainConfig
+
+    @property
+    def measure(self) -> Measure:
+        """Mean Dice of the arms."""
+        return DICE
+
+    def augment(
+        self,
+        key: Key[Array, ""],
+        image: Float[Array, "n y x band"],
+        target: Float[Array, "n y x class"],
+        weight: Float[Array, "n y x"],
+    ) -> Batch:
+        """The same galaxies, seen otherwise: picture, target and weight move together."""
+        return augment(key, image, target, weight, self.config.augment)
+
+    def loss(
+        self,
+        logits: Float[Array, "n y x class"],
+        target: Float[Array, "n y x class"],
+        weight: Float[Array, "n y x"],
+    ) -> Float[Array, ""]:
+        """What training makes small."""
+        return total_loss(logits, target, weight, self.config.loss)
+
+    def look(
+        self,
+        logits: Float[Array, "n y x class"],
+        target: Float[Array, "n y x class"],
+        weight: Float[Array, "n y x"],
+    ) -> dict[str, Float[Array, " n"]]:
+        """Loss, and counts of arm pixels at the run's threshold, of each galaxy; pixels of weight 0 do not count.
+
+        Truth is arm where at least half of the people marked the pixel.
+        """
+        loss = jax.vmap(lambda x, t, w: self.loss(x[None], t[None], w[None]))(logits, target, weight)
+        arm = arm_class(self.config.model.classes)
+        predicted = jax.nn.sigmoid(logits[..., arm]) > self.config.threshold
+        truth = target[..., arm] >= 0.5
+        return {
+            "loss": loss,
+            "true_positive": (weight * (predicted & truth)).sum((1, 2)),
+            "false_positive": (weight * (predicted & ~truth)).sum((1, 2)),
+            "false_negative": (weight * (~predicted & truth)).sum((1, 2)),
+        }
+
+    def scores(self, looked: Mapping[str, np.ndarray]) -> dict[str, float]:
+        """Loss, mean Dice per galaxy and pooled Dice of the arm class, of what `look` found of all galaxies."""
+        counts = metrics.Confusion(
+            **{name: looked[name] for name in ("true_positive", "false_positive", "false_negative")}
+        )
+        return {
+            "validation_loss": float(looked["loss"].mean()),
+            "validation_dice": float(metrics.dice(counts).mean()),
+            "validation_dice_pooled": float(metrics.dice(counts.pooled())[0]),
+        }
+
+
+def arm_class(classes: Sequence[str]) -> int:
+    """Which output map is the arms: what is scored and what decides about best and last."""
+    return list(classes).index("arm")
