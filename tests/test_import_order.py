@@ -18,6 +18,7 @@ _SNAPSHOTS = (
 )
 _BATCHES = "datasets.loader datasets.augment datasets.feed"
 _NETWORKS = "losses metrics checkpoint runlog"
+_CLASS_SCORES = "class_metrics reliability t_type_metrics"
 MAY_IMPORT = {
     "config": "",
     "progress compiled": "",
@@ -29,21 +30,22 @@ MAY_IMPORT = {
     "datasets.mocks": f"config survey mock {_SNAPSHOTS}",
     "models": "config survey",
     _NETWORKS: "config survey models",
-    "class_metrics reliability t_type_metrics": "metrics",
+    _CLASS_SCORES: "metrics",
+    "classify": "config survey models",
     _BATCHES: f"config {_SNAPSHOTS}",
     "fetch fetch_gz3d fetch_sdss fetch_folder": "config survey labels",
     "inputs": f"config survey labels {_SNAPSHOTS} {_BATCHES}",
     "tasks segmenting classifying": f"config survey models {_SNAPSHOTS} {_NETWORKS} {_BATCHES}",
-    "train evaluate predict": (
-        f"config survey labels mock datasets.mocks models inputs tasks segmenting classifying {_SNAPSHOTS} {_NETWORKS} "
-        f"{_BATCHES}"
+    "train evaluate evaluate_classes predict": (
+        f"config survey labels mock datasets.mocks models inputs tasks segmenting classifying classify {_SNAPSHOTS} "
+        f"{_NETWORKS} {_CLASS_SCORES} {_BATCHES}"
     ),
     "measure": "config survey",
-    "figures": "config survey measure",
+    "figures": f"config survey measure {_CLASS_SCORES}",
     "rank": "config survey labels measure checkpoint predict",
     "retrain": (f"config progress survey labels models train evaluate {_SNAPSHOTS} {_NETWORKS}"),
-    "cli cli_annotate cli_fetch cli_labels cli_store cli_words demo __main__": (
-        "config progress compiled survey labels mock datasets.mocks models inputs train evaluate predict rank retrain "
+    "cli cli_annotate cli_evaluate cli_fetch cli_labels cli_store cli_words demo __main__": (
+        "config progress compiled survey labels mock datasets.mocks models inputs train evaluate evaluate_classes predict rank retrain "
         f"fetch fetch_gz3d fetch_sdss fetch_folder measure figures {_SNAPSHOTS} {_NETWORKS} {_BATCHES}"
     ),
     "napari_flaxgal": "config survey labels measure",
@@ -59,7 +61,8 @@ MAY_IMPORT = {
 # Packages of others, and the only files that may import them.
 ONLY_IN = {
     "jax jaxlib flax optax orbax": (
-        f"mock datasets.mocks models {_NETWORKS} {_BATCHES} tasks segmenting classifying train evaluate predict "
+        f"mock datasets.mocks models {_NETWORKS} {_BATCHES} tasks segmenting classifying classify train evaluate predict "
+        "evaluate_classes "
         "cli demo "
         "napari_flaxgal.propose napari_flaxgal.samples"
     ),
