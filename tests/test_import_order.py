@@ -45,7 +45,8 @@ MAY_IMPORT = {
     "rank": "config survey labels measure checkpoint predict",
     "retrain": (f"config progress survey labels models train evaluate {_SNAPSHOTS} {_NETWORKS}"),
     "cli cli_annotate cli_evaluate cli_fetch cli_labels cli_store cli_words demo __main__": (
-        "config progress compiled survey labels mock datasets.mocks models inputs train evaluate evaluate_classes predict rank retrain "
+        "config progress compiled survey labels mock datasets.mocks models inputs train evaluate predict rank retrain "
+        f"evaluate_classes classify {_CLASS_SCORES} "
         f"fetch fetch_gz3d fetch_sdss fetch_folder measure figures {_SNAPSHOTS} {_NETWORKS} {_BATCHES}"
     ),
     "napari_flaxgal": "config survey labels measure",
@@ -61,9 +62,8 @@ MAY_IMPORT = {
 # Packages of others, and the only files that may import them.
 ONLY_IN = {
     "jax jaxlib flax optax orbax": (
-        f"mock datasets.mocks models {_NETWORKS} {_BATCHES} tasks segmenting classifying classify train evaluate predict "
-        "evaluate_classes "
-        "cli demo "
+        f"mock datasets.mocks models {_NETWORKS} {_BATCHES} tasks segmenting classifying classify train evaluate "
+        "evaluate_classes predict cli demo "
         "napari_flaxgal.propose napari_flaxgal.samples"
     ),
     "grain": "datasets.loader",
