@@ -17,7 +17,7 @@ _SNAPSHOTS = (
     "datasets.snapshot_files datasets.builders datasets.morphology datasets.rebuild"
 )
 _BATCHES = "datasets.loader datasets.augment datasets.feed"
-_NETWORKS = "losses metrics checkpoint runlog"
+_NETWORKS = "losses class_losses metrics checkpoint runlog"
 _CLASS_SCORES = "class_metrics reliability t_type_metrics"
 MAY_IMPORT = {
     "config": "",
@@ -35,10 +35,11 @@ MAY_IMPORT = {
     _BATCHES: f"config {_SNAPSHOTS}",
     "fetch fetch_gz3d fetch_sdss fetch_folder": "config survey labels",
     "inputs": f"config survey labels {_SNAPSHOTS} {_BATCHES}",
-    "tasks segmenting classifying": f"config survey models {_SNAPSHOTS} {_NETWORKS} {_BATCHES}",
+    "calibration": "survey",
+    "tasks segmenting classifying": f"config survey models {_SNAPSHOTS} {_NETWORKS} {_CLASS_SCORES} {_BATCHES}",
     "train evaluate evaluate_classes predict": (
-        f"config survey labels mock datasets.mocks models inputs tasks segmenting classifying classify {_SNAPSHOTS} "
-        f"{_NETWORKS} {_CLASS_SCORES} {_BATCHES}"
+        f"config survey labels mock datasets.mocks models inputs calibration tasks segmenting classifying classify "
+        f"{_SNAPSHOTS} {_NETWORKS} {_CLASS_SCORES} {_BATCHES}"
     ),
     "measure": "config survey",
     "figures": f"config survey measure {_CLASS_SCORES}",
