@@ -1,0 +1,231 @@
+"""The command that shows what a catalogue says: distributions, relations, and a page of all galaxies."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import numpy as np
+from tyro.conf import Positional, arg
+
+from flaxgal.cli_words import say
+from flaxgal.progress import track
+
+if TYPE_CHECKING:
+    from astropy.table import Table
+
+    from flaxgal.figures.thumbnails import Spiral
+    from flaxgal.survey.cutout import Cutout
+
+__all__ = ["figures"]
+
+_RATIO = re.compile(r"flux_ratio_(?!error|mask_error|gamma22)[A-Za-z0-9]+")
+_UNTRUE = ("mask_everything", "no_galaxy", "negative_light")
+"""Flags whose galaxies say nothing about arms at large."""
+
+
+def figures(
+    catalogue: Annotated[Positional[Path], arg(metavar="CATALOGUE")],
+    *,
+    out: Path = Path("figures"),
+    columns: tuple[str, ...] = (),
+    leave_out: tuple[str, ...] = _UNTRUE,
+    inputs: tuple[Path, ...] = (),
+    masks: Path | None = None,
+    arms: Path | None = None,
+    gallery: int = 5000,
+    resamples: int = 500,
+    seed: int = 0,
+) -> int:
+    """Draw what a catalogue says: flux ratios against redshift and star formation, and a page of all galaxies.
+
+    Example: flaxgal figures arms.parquet --out figures/ --inputs cutouts/ --masks maps/
+
+    Args:
+        catalogue: Table that `flaxgal measure` wrote; with --join it holds redshifts and star-formation rates.
+        out: Folder of the figures, of relations.ecsv and of gallery.html.
+        columns: Columns to draw; every band's flux_ratio when not given.
+        leave_out: Galaxies with any of these flags do not enter the statistics; they stay in the gallery.
+        inputs: The cutouts that were measured; with --masks they make the gallery.
+        masks: Folder that `flaxgal predict` wrote.
+        arms: The table of arms; beside the catalogue when not given.
+        gallery: Most galaxies on the page; of more, every second, third … is shown.
+        resamples: Bootstrap resamples behind each interval.
+        seed: Of the bootstrap.
+    """
+    from flaxgal.measure.catalogue import read_catalogue
+
+    if bool(inputs) != (masks is not None):
+        raise ValueError("the gallery needs both --inputs (the cutouts) and --masks (what predict wrote); give both")
+    table = read_catalogue(catalogue)
+    chosen = list(columns) or [name for name in table.colnames if _RATIO.fullmatch(name)]
+    if unknown := [name for name in chosen if name not in table.colnames]:
+        listed = ", ".join(name for name in table.colnames if name.startswith("flux_ratio"))
+        raise ValueError(f"{catalogue}: has no column {', '.join(unknown)}; flux ratios in it: {listed or 'none'}")
+    out.mkdir(parents=True, exist_ok=True)
+    _statistics(table, chosen, out, leave_out=leave_out, resamples=resamples, seed=seed)
+    if masks is not None:
+        found = arms or catalogue.with_name(f"{catalogue.stem}-arms{catalogue.suffix}")
+        spirals = read_catalogue(found) if found.exists() else None
+        page = _gallery(table, inputs, masks, spirals, out / "gallery.html", most=gallery)
+        print(f"a page of the galaxies, for any browser: {page}")
+    return 0
+
+
+def _statistics(
+    table: Table, columns: Sequence[str], out: Path, *, leave_out: Sequence[str], resamples: int, seed: int
+) -> None:
+    """Draw distributions and relations, and write the relations' numbers."""
+    from flaxgal.figures import save
+    from flaxgal.figures.catalogue import distribution, relation_figure
+    from flaxgal.measure.relations import QUANTITIES, relate, relations_table
+
+    kept = table[~_flagged(table, leave_out)]
+    if len(kept) < len(table):
+        print(f"{len(table) - len(kept)} of {len(table)} galaxies left out of the statistics: {' or '.join(leave_out)}")
+    relations, missing = [], set()
+    for column in track(columns, "columns drawn", len(columns)):
+        if not np.isfinite(np.ma.filled(np.ma.asarray(kept[column], float), np.nan)).any():
+            say(f"{column}: no galaxy has a number there; not drawn")
+            continue
+        name = _in_words(column)
+        values = np.ma.filled(np.ma.asarray(kept[column], float), np.nan)
+        print(save(distribution(values, name=name), out / f"{column}.png"))
+        for quantity in QUANTITIES:
+            relation = relate(kept, column, quantity, seed=seed, resamples=resamples)
+            if relation is None:
+                missing.add(quantity.name)
+            elif not len(relation.x):
+                cuts = ", ".join(f"{number} {why}" for why, number in relation.left_out.items())
+                say(f"{column} against {quantity.name}: no galaxy is left after the cuts ({cuts}); not drawn")
+            else:
+                relations.append(relation)
+                print(save(relation_figure(relation, name=name), out / f"{column}-{quantity.name}.png"))
+    if missing:
+        say(
+            f"the catalogue tells no {', '.join(sorted(missing))}; flaxgal measure --join TABLE brings such columns in "
+            f"(photoz_best, sfr, stellar_mass)"
+        )
+    if relations:
+        found = relations_table(relations)
+        _print_relations(found)
+        path = out / "relations.ecsv"
+        found.write(path, format="ascii.ecsv", overwrite=True)
+        print(path)
+
+
+def _print_relations(table: Table) -> None:
+    print(f"{'':16s} {'against':9s} {'galaxies':>8s} {'':9s} {'value':>7s} {'95 % interval':>18s} {'the seed':>9s}")
+    for row in table:
+        seed = f"{row['seed']:9.3f}" if math.isfinite(row["seed"]) else " " * 9
+        interval = f"[{row['low']:+.3f}, {row['high']:+.3f}]"
+        print(
+            f"{row['column']:16s} {row['quantity']:9s} {row['galaxies']:8d} {row['coefficient']:9s} "
+            f"{row['value']:+7.3f} {interval:>18s} {seed}"
+        )
+
+
+def _flagged(table: Table, names: Sequence[str]) -> np.ndarray:
+    """True for galaxies that have one of these flags."""
+    if "flag_names" not in table.colnames:
+        return np.zeros(len(table), bool)
+    return np.array([bool(set(str(text).split()) & set(names)) for text in table["flag_names"]], bool)
+
+
+def _in_words(column: str) -> str:
+    band = column.removeprefix("flux_ratio_")
+    return f"light of the arms / total light, {band} band" if _RATIO.fullmatch(column) else column
+
+
+def _gallery(table: Table, inputs: Sequence[Path], masks: Path, arms: Table | None, page: Path, *, most: int) -> Path:
+    """Make the page of at most so many galaxies, evenly spread over the catalogue."""
+    from flaxgal.figures.gallery import write_gallery
+    from flaxgal.inputs import cutouts_from, number_of
+    from flaxgal.survey.cutout import Cutout
+
+    if most < 1:
+        raise ValueError(f"--gallery {most}; give 1 galaxy or more, or leave --inputs out for none")
+    shown = table[:: max(1, -(-len(table) // most))]
+    if len(shown) < len(table):
+        say(f"the page shows {len(shown)} of {len(table)} galaxies; --gallery {len(table)} shows all")
+    rows = {str(row["object_id"]): row for row in shown}
+    spirals = _arms_of(arms)
+    found: dict[str, bytes] = {}
+    for cutout in track(cutouts_from(inputs), "galaxies looked at", number_of(inputs)):
+        if isinstance(cutout, Cutout) and cutout.object_id in rows:
+            found[cutout.object_id] = _picture(cutout, rows[cutout.object_id], masks, spirals[cutout.object_id])
+    if without := len(shown) - len(found):
+        say(f"{without} galaxies of the catalogue are not among the inputs: they have no picture on the page")
+    band = next((name.removeprefix("flux_ratio_") for name in table.colnames if _RATIO.fullmatch(name)), "")
+    lines = (
+        (("arms / total", f"flux_ratio_{band}", f"flux_ratio_error_{band}"), ("z", "photoz_best", "")),
+        (("arms", "number_of_arms", ""), ("", "chirality", ""), ("pitch", "pitch_angle_deg", "pitch_angle_error_deg")),
+    )
+    pictures = (found.get(str(object_id)) for object_id in shown["object_id"])
+    return write_gallery(shown, pictures, page, title=f"{len(shown)} galaxies and their arms", lines=lines)
+
+
+def _picture(cutout: Cutout, row: Any, masks: Path, arms: Sequence[Any]) -> bytes:
+    """The thumbnail of a galaxy; without an outline where it has no prediction."""
+    from flaxgal.figures.thumbnails import jpeg, thumbnail
+    from flaxgal.survey.display import lupton_rgb
+    from flaxgal.survey.prediction import prediction_path, read_prediction
+    from flaxgal.survey.seen import is_mirror_image
+
+    path = prediction_path(cutout.object_id, masks)
+    mask = read_prediction(path).arm_mask if path.exists() else np.zeros(cutout.image_shape, bool)
+    picture = lupton_rgb(cutout)
+    reverse = cutout.first_row == "bottom", is_mirror_image(cutout.first_row, cutout.wcs)
+    winding = 1 if reverse[0] != reverse[1] else -1
+    spirals = [_spiral(arm, winding) for arm in arms]
+    reach = [_number(row, "petrosian_radius_pixels"), *(1.1 * spiral.outer_radius for spiral in spirals)]
+    known = [radius for radius in reach if math.isfinite(radius)]
+    image = thumbnail(
+        picture,
+        picture.mean(axis=2),
+        mask if mask.shape == cutout.image_shape else np.zeros(cutout.image_shape, bool),
+        centre=(_number(row, "centre_y"), _number(row, "centre_x")),
+        axis_ratio=_number(row, "axis_ratio"),
+        position_angle_deg=_number(row, "position_angle_deg"),
+        radius=max(known) if known else math.nan,
+        spirals=spirals,
+        reverse=reverse,
+    )
+    return jpeg(image)
+
+
+def _arms_of(arms: Table | None) -> Mapping[str, list[Any]]:
+    """Rows of the table of arms by galaxy."""
+    found: defaultdict[str, list[Any]] = defaultdict(list)
+    for row in _rows(arms):
+        found[str(row["object_id"])].append(row)
+    return found
+
+
+def _rows(table: Table | None) -> Iterator[Any]:
+    yield from () if table is None else table
+
+
+def _spiral(arm: Any, winding: int) -> Spiral:
+    """A row of the table of arms on the pixel grid, where what is Z-wise on the sky winds by `winding`."""
+    from flaxgal.figures.thumbnails import Spiral
+
+    return Spiral(
+        pitch_angle_deg=_number(arm, "pitch_angle_deg"),
+        inner_radius=_number(arm, "inner_radius_pixels"),
+        outer_radius=_number(arm, "outer_radius_pixels"),
+        azimuth_deg=_number(arm, "azimuth_deg"),
+        winding=winding if str(arm["chirality"]) == "Z" else -winding,
+    )
+
+
+def _number(row: Any, name: str) -> float:
+    """A number of a row; NaN where it is missing, or the table has no such column."""
+    if name not in row.colnames:
+        return math.nan
+    value = row[name]
+    return math.nan if np.ma.is_masked(value) else float(value)
