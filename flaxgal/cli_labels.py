@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from tyro.conf import arg
 
-from flaxgal.cli_words import StoreFolder, closing
+from flaxgal.cli_words import StoreFolder, closing, say
 from flaxgal.progress import track
 
 __all__ = ["build", "rank", "store_agreement"]
@@ -29,13 +29,19 @@ def build(
     surveys: tuple[str, ...] = (),
     look: Literal["", "HSC", "SDSS", "GZ3D"] = "",
     morphology: Annotated[Path | None, arg(metavar="TABLE")] = None,
+    column: str = "",
+    vocabulary: str = "",
+    leave_out: tuple[str, ...] = (),
+    crop: float = 1.0,
+    fold: int = 0,
+    folds: int = 0,
 ) -> int:
     """Freeze the labels of a store into a versioned dataset snapshot (TFDS, array_record).
 
     Example: flaxgal build labels/ --out snapshots/ --labels consensus
 
     Args:
-        store: The label store's folder.
+        store: The label store's folder; with --morphology a folder of pictures or cutouts will do.
         out: Folder of data sets; the snapshot goes into OUT/spiral_arms/VERSION.
         labels: Whose marks count: latest, consensus (mean of every annotator's latest), staple, or annotator:NAME.
         bands: Bands of the pictures, or grey (as when not given): one picture made of whatever bands there are.
@@ -46,19 +52,29 @@ def build(
         agree_with: Snapshots of other stores: a galaxy that is in one of them goes into the split that it has there.
         surveys: Galaxies of these surveys only, such as HSC GZ3D; all when not given.
         look: Make galaxies of other surveys look as this one would have seen them.
-        morphology: Galaxies and their classes in place of masks: a table of ids and T-types or E, S0, Sp. The snapshot
-            goes into OUT/galaxy_morphology/VERSION.
+        morphology: Galaxies and their classes in place of masks, for `flaxgal train morphology` and the like: a table
+            of ids and T-types or classes. The snapshot goes into OUT/galaxy_morphology/VERSION.
+        column: Of that table, where its name does not say what it holds; with --vocabulary.
+        vocabulary: In whose words the column is, such as galaxy_zoo_1.
+        leave_out: Words of the column whose galaxies are left out, such as Spiral_Edge.
+        crop: Share of each picture's side that is kept, about its centre; of pictures with classes.
+        fold: Which fold is the test split, counted from 0; of snapshots with classes.
+        folds: Number of folds for a cross-validation; the usual splits when not given.
     """
     from flaxgal.datasets.rebuild import rebuild_snapshot
     from flaxgal.labels.store import Store
 
-    opened = Store.open(store)
     masks = {"--classes": classes, "--labels": labels if labels != "latest" else "", "--surveys": surveys}
     masks |= {"--look": look}
     if morphology is not None:
         _decided_by(f"--morphology {morphology}", masks | {"--like": like})
-        kind = {"bands": bands or ("grey",), "image_size": image_size or 64}
-        return _build_morphology(opened, morphology, out, version, agree_with, kind)
+        kind = {"bands": bands or ("grey",), "image_size": image_size or 64, "crop": crop}
+        words = {"column": column, "vocabulary": vocabulary, "leave_out": leave_out}
+        return _build_classes(store, morphology, out, version, agree_with, kind, words, (fold, folds))
+    of_classes = {"--column": column, "--vocabulary": vocabulary, "--leave-out": leave_out, "--folds": folds}
+    if given := [name for name, value in of_classes.items() if value] + ["--crop"] * (crop != 1):
+        raise ValueError(f"{', '.join(given)}: of snapshots with classes only; name their table by --morphology")
+    opened = Store.open(store)
     if like is None:
         kind = {"bands": bands or ("grey",), "classes": classes or ("arm",), "image_size": image_size or 64}
         choices = {"labels": labels, "agree_with": agree_with, "surveys": surveys, "look": look}
@@ -84,32 +100,82 @@ def _build(store: Any, out: Path, version: str | None, kind: dict[str, Any], cho
     provenance = store_provenance(store, choices["labels"], choices["look"])
     examples = examples_from_store(store, **kind, **choices)
     return _written(
-        store, examples, lambda taken: build_snapshot(taken, out, version=version, provenance=provenance, **kind)
-    )
-
-
-def _build_morphology(
-    store: Any, table: Path, out: Path, version: str | None, agree_with: tuple[Path, ...], kind: dict[str, Any]
-) -> int:
-    from flaxgal.datasets.morphology import build_morphology_snapshot, morphologies_from_store
-
-    provenance = {"store_id": store.store_id, "table": table.name}
-    examples = morphologies_from_store(store, table, agree_with=agree_with, **kind)
-    return _written(
-        store,
         examples,
-        lambda taken: build_morphology_snapshot(taken, out, version=version, provenance=provenance, **kind),
+        lambda taken: build_snapshot(taken, out, version=version, provenance=provenance, **kind),
+        len(store.galaxies()),
+        store.status().damaged,
     )
 
 
-def _written(store: Any, examples: Iterator[Any], write: Callable[[Iterator[Any]], Path]) -> int:
+def _build_classes(
+    source: Path,
+    path: Path,
+    out: Path,
+    version: str | None,
+    agree_with: tuple[Path, ...],
+    kind: dict[str, Any],
+    words: dict[str, Any],
+    fold: tuple[int, int],
+) -> int:
+    from flaxgal.datasets.builders import open_snapshot
+    from flaxgal.datasets.cards import LABELS
+    from flaxgal.datasets.class_sources import classes_from_files, classes_from_store
+    from flaxgal.datasets.morphology import balance_table, build_class_snapshot, class_balance
+    from flaxgal.datasets.splits import fold_rule
+    from flaxgal.labels.store import Store, is_store
+    from flaxgal.survey.class_tables import read_class_table
+    from flaxgal.survey.cutout import find_cutouts
+
+    table = read_class_table(path, **words)
+    rule = fold_rule(*fold) if fold[1] else None
+    provenance: dict[str, Any] = {"table": table.name, "vocabularies": table.vocabularies, "untold": dict(table.untold)}
+    provenance |= {"crop": kind["crop"]} | ({"fold": fold[0], "folds": fold[1]} if rule else {})
+    if is_store(source):
+        store = Store.open(source)
+        provenance |= {"store_id": store.store_id}
+        examples = classes_from_store(store, table, agree_with=agree_with, rule=rule, **kind)
+        number, damaged = len(store.galaxies()), store.status().damaged
+    else:
+        _decided_by(f"{source}, which is no label store,", {"--agree-with": agree_with})
+        examples = classes_from_files([source], table, rule=rule, **kind)
+        number, damaged = len(find_cutouts([source])), ()
+    written: list[Path] = []
+
+    def write(taken: Iterator[Any]) -> Path:
+        written.append(
+            build_class_snapshot(
+                taken,
+                out,
+                bands=kind["bands"],
+                image_size=kind["image_size"],
+                version=version,
+                labels_citation=next((LABELS[one] for one in LABELS if one in table.vocabularies), ""),
+                provenance=provenance,
+            )
+        )
+        return written[0]
+
+    status = _written(examples, write, number, damaged)
+    if written:
+        snapshot = open_snapshot(written[0])
+        for schema in snapshot.schemas:
+            if table_of := balance_table(schema, class_balance(snapshot, schema)):
+                say(table_of)
+    for code, times in sorted(table.untold.items()):
+        say(f"{times} galaxies of {table.name} left out, as their class is not known: {code}")
+    return status
+
+
+def _written(
+    examples: Iterator[Any], write: Callable[[Iterator[Any]], Path], number: int, damaged: Sequence[str]
+) -> int:
     """Build a snapshot with progress, and say what was left out of it."""
     from flaxgal.survey.cutout import Unreadable
 
-    left_out = list(store.status().damaged)
+    left_out = list(damaged)
 
     def taken() -> Iterator[Any]:
-        for item in track(examples, "galaxies", len(store.galaxies())):
+        for item in track(examples, "galaxies", number):
             if isinstance(item, Unreadable):
                 left_out.append(item.reason)
             yield item

@@ -14,7 +14,8 @@ ROOT = Path(__file__).parents[1]
 # Longer names win: datasets.loader is not datasets.
 _SNAPSHOTS = (
     "datasets.splits datasets.placing datasets.policies datasets.looking datasets.examples datasets.cards "
-    "datasets.snapshot_files datasets.builders datasets.morphology datasets.rebuild"
+    "datasets.snapshot_files datasets.builders datasets.morphology datasets.class_sources datasets.rebuild "
+    "datasets.batches"
 )
 _BATCHES = "datasets.loader datasets.augment datasets.feed"
 _NETWORKS = "losses class_losses metrics checkpoint runlog"
@@ -32,21 +33,25 @@ MAY_IMPORT = {
     _NETWORKS: "config survey models",
     _CLASS_SCORES: "metrics",
     "classify": "config survey models",
-    _BATCHES: f"config {_SNAPSHOTS}",
+    _BATCHES: f"config survey {_SNAPSHOTS}",
     "fetch fetch_gz3d fetch_sdss fetch_folder": "config survey labels",
     "inputs": f"config survey labels {_SNAPSHOTS} {_BATCHES}",
     "calibration": "survey",
     "tasks segmenting classifying": f"config survey models {_SNAPSHOTS} {_NETWORKS} {_CLASS_SCORES} {_BATCHES}",
     "train evaluate evaluate_classes predict": (
-        f"config survey labels mock datasets.mocks models inputs calibration tasks segmenting classifying classify "
+        f"config survey labels mock datasets.mocks models inputs distribute calibration tasks segmenting classifying "
+        f"classify "
         f"{_SNAPSHOTS} {_NETWORKS} {_CLASS_SCORES} {_BATCHES}"
     ),
     "measure": "config survey",
+    "distribute": "",
+    "measuring": f"config survey labels inputs distribute measure {_SNAPSHOTS} {_BATCHES}",
     "figures": f"config survey measure {_CLASS_SCORES}",
     "rank": "config survey labels measure checkpoint predict",
     "retrain": (f"config progress survey labels models train evaluate {_SNAPSHOTS} {_NETWORKS}"),
-    "cli cli_annotate cli_evaluate cli_fetch cli_labels cli_store cli_words demo __main__": (
-        "config progress compiled survey labels mock datasets.mocks models inputs train evaluate predict rank retrain "
+    "cli cli_annotate cli_evaluate cli_fetch cli_figures cli_labels cli_measure cli_store cli_words demo __main__": (
+        "config progress compiled survey labels mock datasets.mocks models inputs distribute measuring train evaluate "
+        "predict rank retrain "
         f"evaluate_classes classify {_CLASS_SCORES} "
         f"fetch fetch_gz3d fetch_sdss fetch_folder measure figures {_SNAPSHOTS} {_NETWORKS} {_BATCHES}"
     ),
@@ -67,6 +72,7 @@ ONLY_IN = {
         "evaluate_classes predict cli demo "
         "napari_flaxgal.propose napari_flaxgal.samples"
     ),
+    "dask distributed": "distribute",
     "grain": "datasets.loader",
     "tensorflow_datasets array_record": "datasets.snapshot_files",
     "matplotlib": "figures",

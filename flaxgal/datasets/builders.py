@@ -15,24 +15,28 @@ import numpy as np
 
 from flaxgal.datasets.examples import Example
 from flaxgal.datasets.snapshot_files import (
+    SnapshotWriter,
     degrees_feature,
     next_version,
     numbers_in,
     pixels_feature,
     raw_records,
     record_of,
-    snapshot_under_way,
     text_in,
     tfds_module,
+    truth_features,
+    truth_floats,
+    truth_in,
     versions_in,
+    write_snapshot,
 )
 from flaxgal.survey.cutout import Unreadable
+from flaxgal.survey.schemas import LabelSchema
 
 __all__ = ["Snapshot", "build_snapshot", "next_version", "open_snapshot", "read_examples"]
 
 NAME = "spiral_arms"
 _DESCRIPTION = "Galaxies and masks of their spiral arms, for training and testing segmentation models."
-_TRUTH = "truth/"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,9 +48,13 @@ class Snapshot:
     version: str
     bands: tuple[str, ...]
     classes: tuple[str, ...]
+    """Of the masks; none in a snapshot for classifying."""
     image_size: int
     sizes: Mapping[str, int]
     """Galaxies in each split that has any."""
+    schemas: tuple[LabelSchema, ...] = ()
+    """Label schemas of a snapshot for classifying (`flaxgal.datasets.morphology`), whose pictures are as seen on the
+    sky; none in one of masks."""
 
 
 def build_snapshot(
@@ -82,30 +90,23 @@ def build_snapshot(
         raise ValueError(f"image size {image_size}, expected 1 pixel or more")
     bands, classes = tuple(bands), tuple(classes)
     truth: list[str] | None = None
-    with snapshot_under_way(out_dir, name, version) as (writer, final):
-        for item in examples:
-            if isinstance(item, Unreadable):
-                writer.leave_out(item)
-            elif not writer.came_twice(item.object_id):
-                truth = sorted(item.truth) if truth is None else truth
-                _check(item, bands, classes, image_size, truth)
-                writer.keep(
-                    _record(item),
-                    object_id=item.object_id,
-                    survey=item.survey,
-                    split=item.split,
-                    ra_deg=item.ra_deg,
-                    dec_deg=item.dec_deg,
-                    about={"revision": item.revision},
-                )
-        writer.close(
-            features=_features(bands, classes, image_size, truth or []),
-            metadata={"bands": bands, "classes": classes, "image_size": image_size},
-            description=description,
-            citation=citation,
-            provenance=provenance or {},
-        )
-    return final
+
+    def take(example: Example) -> tuple[bytes, dict[str, Any]]:
+        nonlocal truth
+        truth = sorted(example.truth) if truth is None else truth
+        _check(example, bands, classes, image_size, truth)
+        return _record(example), {"revision": example.revision}
+
+    def closing(_: SnapshotWriter) -> dict[str, Any]:
+        return {
+            "features": _features(bands, classes, image_size, truth or []),
+            "metadata": {"bands": bands, "classes": classes, "image_size": image_size},
+            "description": description,
+            "citation": citation,
+            "provenance": provenance or {},
+        }
+
+    return write_snapshot(examples, out_dir, name=name, version=version, take=take, closing=closing)
 
 
 def open_snapshot(folder: Path | str) -> Snapshot:
@@ -119,16 +120,22 @@ def open_snapshot(folder: Path | str) -> Snapshot:
     folder = _version_folder(Path(folder))
     about = tfds_module().builder_from_directory(folder).info
     metadata = about.metadata or {}
-    if "bands" not in metadata or "classes" not in metadata:
+    if "bands" not in metadata or not {"classes", "schemas"} & set(metadata):
         raise ValueError(f"{folder}: a TFDS data set, but none that `flaxgal build` wrote (it names no bands)")
+    if "label" in about.features:
+        raise ValueError(
+            f"{folder}: classes as an older flaxgal wrote them, with pictures in the order of their files and not as "
+            f"seen on the sky; build the snapshot again"
+        )
     return Snapshot(
         folder=folder,
         name=about.name,
         version=str(about.version),
         bands=tuple(metadata["bands"]),
-        classes=tuple(metadata["classes"]),
+        classes=tuple(metadata.get("classes", ())),
         image_size=int(metadata["image_size"]),
         sizes={split: info.num_examples for split, info in about.splits.items() if info.num_examples},
+        schemas=tuple(map(LabelSchema.from_dict, metadata.get("schemas", ()))),
     )
 
 
@@ -146,9 +153,7 @@ def read_examples(snapshot: Snapshot, split: str, numbers: Sequence[int]) -> Ite
             ra_deg=float(numbers_in(columns, "ra_deg", np.float64)[0]),
             dec_deg=float(numbers_in(columns, "dec_deg", np.float64)[0]),
             revision=text_in(columns, "revision"),
-            truth={
-                key.removeprefix(_TRUTH): columns[key].float_list.value[0] for key in columns if key.startswith(_TRUTH)
-            },
+            truth=truth_in(columns),
             bands=snapshot.bands,
         )
 
@@ -169,10 +174,6 @@ def _check(example: Example, bands: tuple[str, ...], classes: tuple[str, ...], s
 def _features(bands: Sequence[str], classes: Sequence[str], size: int, truth: Sequence[str]) -> Any:
     """The columns of a snapshot, as TFDS documents them."""
     features = tfds_module().features
-    known = {
-        f"{_TRUTH}{name}": features.Scalar(np.float32, doc=f"{name} of the mock galaxy, known exactly")
-        for name in truth
-    }
     return features.FeaturesDict(
         {
             "object_id": features.Text(doc="Name of the galaxy in its survey"),
@@ -190,7 +191,7 @@ def _features(bands: Sequence[str], classes: Sequence[str], size: int, truth: Se
             "revision": features.Text(
                 doc="Ids of the label store's revisions that the target is made of, comma between"
             ),
-            **known,
+            **truth_features(truth),
         }
     )
 
@@ -204,7 +205,7 @@ def _record(example: Example) -> bytes:
         texts={name: getattr(example, name) for name in ("object_id", "survey", "revision")},
         arrays={name: getattr(example, name) for name in ("image", "target", "weight")},
         degrees={name: getattr(example, name) for name in ("ra_deg", "dec_deg")},
-        floats={_TRUTH + name: value for name, value in example.truth.items()},
+        floats=truth_floats(example.truth),
     )
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-__all__ = ["CITATIONS", "card", "citations"]
+__all__ = ["CITATIONS", "LABELS", "ROWS_AS_IN_FILES", "card", "citations"]
 
 CITATIONS: dict[str, str] = {
     "HSC": (
@@ -28,7 +28,26 @@ NAIR_ABRAHAM = (
     "title={A Catalog of Detailed Visual Morphological Classifications for 14,034 Galaxies in the Sloan Digital Sky "
     "Survey}, journal={The Astrophysical Journal Supplement Series}, volume=186, pages={427}}"
 )
-"""For classes, which no survey's name stands for."""
+_GALAXY_ZOO = (
+    "@article{2011MNRAS.410..166L, author={Lintott, C. and Schawinski, K. and Bamford, S. and others}, year=2011, "
+    "title={Galaxy Zoo 1: data release of morphological classifications for nearly 900,000 galaxies}, "
+    "journal={Monthly Notices of the Royal Astronomical Society}, volume=410, pages={166}}"
+)
+_EFIGI = (
+    "@article{2011A&A...532A..74B, author={Baillard, A. and Bertin, E. and de Lapparent, V. and others}, year=2011, "
+    "title={The EFIGI catalogue of 4458 nearby galaxies with detailed morphology}, "
+    "journal={Astronomy and Astrophysics}, volume=532, pages={A74}}"
+)
+LABELS = {
+    "galaxy_zoo_1": _GALAXY_ZOO,
+    "efigi_rotation": _EFIGI,
+    "t_type": NAIR_ABRAHAM,
+    "morphology": NAIR_ABRAHAM,
+}
+"""BibTeX by the vocabulary of classes, which no survey's name stands for; the first that a table has counts."""
+
+ROWS_AS_IN_FILES = "rows keep the order that they have in the survey's own files"
+"""How a card says where up is; pictures for classifying say something else."""
 
 _LABELLERS = "Cite also whoever made the labels, such as those of an imported folder, where that is not said above."
 _SPIRALS = " For spirals chosen from the catalogue of HSC's: Tadaki et al. 2020, MNRAS 496, 4276."
@@ -51,6 +70,8 @@ def card(
     citation: str,
     look: str = "",
     twins_together: bool = False,
+    notes: str = "",
+    orientation: str = ROWS_AS_IN_FILES,
 ) -> str:
     """The README of a data set, in Markdown.
 
@@ -66,6 +87,10 @@ def card(
         Survey that the others were made to look like, if any.
     twins_together
         Whether what lies within 2 arcsec was put into one split.
+    notes
+        A paragraph or a table in Markdown, such as how many galaxies each class has.
+    orientation
+        What the first row of a picture is.
     """
     total = sum(sizes.values())
     rows = [f"| `{column}` | {shape} | {kind} | {meaning} |" for column, shape, kind, meaning in columns]
@@ -73,6 +98,7 @@ def card(
     terms = " The images belong to their surveys, whose terms apply to them." if set(surveys) - {"", "mock"} else ""
     seen = f"\nGalaxies of other surveys were made to look as {look} would have seen them.\n" if look else ""
     twins = " Positions within 2″ are one galaxy, and stand in one split." if twins_together else ""
+    said = f"\n{notes.strip()}\n" if notes else ""
     by_survey = _counted({survey or "unknown": number for survey, number in surveys.items()})
     others = _LABELLERS + (_SPIRALS if "HSC" in surveys else "")
     cite = f"```bibtex\n{citation}\n```\n\n{others}" if citation else f"Cite whoever took the images.\n\n{others}"
@@ -83,12 +109,12 @@ def card(
 {total:,} galaxies: {_counted(sizes)}. By survey: {by_survey}.
 {seen}{skipped}
 A galaxy's split goes by where it is on the sky, where nobody chose it by hand.{twins}
-
+{said}
 | column | shape | type | meaning |
 |---|---|---|---|
 {chr(10).join(rows)}
 
-Pictures are arrays (y, x, channel); rows keep the order that they have in the survey's own files.
+Pictures are arrays (y, x, channel); {orientation}.
 
 ```python
 import tensorflow_datasets as tfds

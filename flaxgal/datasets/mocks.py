@@ -10,15 +10,17 @@ import numpy as np
 
 from flaxgal.config import MockConfig
 from flaxgal.datasets.examples import Example
+from flaxgal.datasets.morphology import ClassExample
 from flaxgal.datasets.splits import split_of
-from flaxgal.mock.cutouts import mock_id, mock_position
+from flaxgal.mock.cutouts import KINDS, mock_id, mock_position
 from flaxgal.mock.galaxy import Mocks, render
 from flaxgal.survey.display import to_pictures
+from flaxgal.survey.schemas import Labels
 
 if TYPE_CHECKING:
     from jaxtyping import UInt8
 
-__all__ = ["mock_examples"]
+__all__ = ["mock_class_examples", "mock_examples"]
 
 CHUNK = 1000
 
@@ -49,6 +51,48 @@ def mock_examples(
         masks = np.stack([mocks.arm_mask if name == "arm" else mocks.bar_mask for name in classes], axis=-1)
         for k, truth in enumerate(_truths(mocks, config.bands)):
             yield _example(f"{seed}", first + k, pictures[k], masks[k], truth)
+
+
+def mock_class_examples(
+    config: MockConfig, *, number: int, seed: int = 0, bands: Sequence[str] = ("grey",)
+) -> Iterator[ClassExample]:
+    """`number` mock galaxies with their classes, in flat memory, as seen on the sky; the truth comes with each.
+
+    A spiral whose arms nobody could see (its arm mask is empty) has no known sense of winding; it is a spiral all the
+    same. Mock galaxies have no T-type.
+
+    Raises
+    ------
+    ValueError
+        If `bands` are neither grey nor among the mocks' own.
+    """
+    if number < 1:
+        raise ValueError(f"{number} mock galaxies asked for; ask for at least 1")
+    for first in range(0, number, CHUNK):
+        mocks = jax.device_get(render(config, jax.random.key(seed), min(CHUNK, number - first), first=first))
+        pictures = to_pictures(mocks.flux, config.bands, tuple(bands))[:, ::-1]  # y runs up, and the top comes first
+        shown = mocks.arm_mask.any((1, 2))
+        for k, truth in enumerate(_truths(mocks, config.bands)):
+            object_id = mock_id(f"{seed}", first + k)
+            ra_deg, dec_deg = mock_position(f"{seed}", first + k)
+            yield ClassExample(
+                object_id=object_id,
+                survey="mock",
+                image=np.ascontiguousarray(pictures[k]),
+                labels=Labels(
+                    morphology=KINDS[mocks.kind[k]], winding=_winding(int(mocks.chirality[k]), bool(shown[k]))
+                ),
+                split=split_of(object_id, ra_deg, dec_deg),
+                ra_deg=ra_deg,
+                dec_deg=dec_deg,
+                truth=truth,
+            )
+
+
+def _winding(chirality: int, shown: bool) -> str:
+    if chirality == 0:
+        return "none"
+    return ("Z" if chirality > 0 else "S") if shown else ""
 
 
 def _example(

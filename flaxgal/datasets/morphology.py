@@ -1,11 +1,16 @@
-"""Galaxies and what an expert calls them, E, S0 or Sp, as a dataset snapshot for classifiers: `galaxy_morphology`.
+"""Galaxies and what people call them, as a dataset snapshot for classifiers: `galaxy_morphology`.
 
-A TFDS data set like that of the arms (`flaxgal.datasets.builders`), of a label store's cutouts and a table of classes.
+A TFDS data set like that of the arms (`flaxgal.datasets.builders`), with labels in place of masks. It keeps what is
+known of each galaxy in every label schema (`flaxgal.survey.schemas`), so that one snapshot serves several tasks, and
+its pictures are as seen on the sky (`flaxgal.survey.seen`), so that S- and Z-wise spirals can be told apart.
 """
 
+import functools
+import json
 import math
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -13,105 +18,65 @@ import numpy as np
 from jaxtyping import UInt8
 
 from flaxgal.datasets.builders import Snapshot
-from flaxgal.datasets.cards import NAIR_ABRAHAM, citations
-from flaxgal.datasets.placing import place_galaxies
+from flaxgal.datasets.cards import citations
 from flaxgal.datasets.snapshot_files import (
+    SnapshotWriter,
     degrees_feature,
     numbers_in,
     pixels_feature,
     raw_records,
     record_of,
-    snapshot_under_way,
     text_in,
     tfds_module,
+    truth_features,
+    truth_floats,
+    truth_in,
+    write_snapshot,
 )
-from flaxgal.labels.store import Store
-from flaxgal.survey.catalog import read_table
+from flaxgal.datasets.splits import SPLITS
 from flaxgal.survey.cutout import Unreadable
-from flaxgal.survey.display import fit_frame, to_picture
-from flaxgal.survey.nair_abraham import CLASSES, read_classes, read_morphologies
+from flaxgal.survey.schemas import SCHEMAS, Labels, LabelSchema
 
-__all__ = ["MorphologyExample", "build_morphology_snapshot", "morphologies_from_store", "read_morphology_examples"]
+__all__ = [
+    "Balance",
+    "ClassExample",
+    "balance_table",
+    "build_class_snapshot",
+    "check_classes",
+    "class_balance",
+    "labels_of_split",
+    "read_class_examples",
+]
 
 NAME = "galaxy_morphology"
-_DESCRIPTION = "Galaxies and their visual class (elliptical, lenticular, spiral), for training and testing classifiers."
+_DESCRIPTION = "Galaxies and their visual class, for training and testing classifiers."
+_ORIENTATION = "they are as seen on the sky: the first row is the top, and no picture is a mirror image"
+
+Balance = Mapping[str, Mapping[str, int]]
+"""Galaxies by split and class; under the class "" those of which the class is not known."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class MorphologyExample:
-    """One galaxy's picture and its class."""
+class ClassExample:
+    """One galaxy's picture and what is known of its class."""
 
     object_id: str
     survey: str
     image: UInt8[np.ndarray, "y x band"]
-    """8-bit brightness, as `flaxgal.survey.display.to_picture` makes it."""
-    morphology: str
-    """E, S0 or Sp."""
+    """8-bit brightness, as `flaxgal.survey.display.to_picture` makes it, as seen on the sky: the first row is its top,
+    and it is no mirror image."""
+    labels: Labels
     split: str
     """train, validation or test."""
-    t_type: float = math.nan
-    """The expert's T-type; NaN when only the class is known."""
     ra_deg: float = math.nan
     dec_deg: float = math.nan
     """Position (ICRS); NaN when unknown."""
+    truth: Mapping[str, float] = field(default_factory=dict)
+    """Further columns that are known exactly (mocks): signal_to_noise, inclination_deg …"""
 
 
-def morphologies_from_store(
-    store: Store,
-    table: Path | str,
-    *,
-    bands: Sequence[str],
-    image_size: int,
-    agree_with: Sequence[Path | str] = (),
-) -> Iterator[MorphologyExample | Unreadable]:
-    """Every galaxy of a store that a table gives a class, in the order of the ids, one at a time.
-
-    Parameters
-    ----------
-    table
-        Ids and classes or T-types, as `flaxgal fetch nair-abraham` leaves beside the store.
-    bands
-        Bands of the pictures, or grey.
-    agree_with
-        Snapshots of other stores, whose galaxies keep the split they have there.
-
-    Raises
-    ------
-    ValueError
-        If the table tells no class, or none of a galaxy in the store.
-    """
-    classes, t_types = read_classes(table), _t_types(table)
-    if not any(object_id in classes for object_id in store.galaxies()):
-        raise ValueError(f"{table}: tells the class of no galaxy in {store.path}; is it the table of another store?")
-    placed = place_galaxies(store, agree_with=agree_with)
-    for object_id in store.galaxies():
-        if object_id not in classes:
-            continue
-        split = placed[object_id]
-        if split is None:
-            reason = f"{object_id}: within 2 arcsec of galaxies that stand in different splits; it is left out"
-            yield Unreadable(object_id, reason)
-            continue
-        try:
-            cutout = store.cutout(object_id)
-            image, _ = fit_frame(to_picture(cutout, bands), image_size)
-        except ValueError as error:
-            yield Unreadable(object_id, str(error))
-            continue
-        yield MorphologyExample(
-            object_id=object_id,
-            survey=cutout.survey,
-            image=image,
-            morphology=classes[object_id],
-            split=split,
-            t_type=t_types.get(object_id, math.nan),
-            ra_deg=math.nan if cutout.ra_deg is None else cutout.ra_deg,
-            dec_deg=math.nan if cutout.dec_deg is None else cutout.dec_deg,
-        )
-
-
-def build_morphology_snapshot(
-    examples: Iterable[MorphologyExample | Unreadable],
+def build_class_snapshot(
+    examples: Iterable[ClassExample | Unreadable],
     out_dir: Path | str,
     *,
     bands: Sequence[str],
@@ -120,94 +85,212 @@ def build_morphology_snapshot(
     version: str | None = None,
     description: str = _DESCRIPTION,
     citation: str = "",
+    labels_citation: str = "",
     provenance: Mapping[str, Any] | None = None,
 ) -> Path:
     """Write galaxies as they come into a new snapshot OUT_DIR/NAME/VERSION, which appears when it is complete.
 
-    Arguments and errors as those of `flaxgal.datasets.builders.build_snapshot`.
+    Arguments and errors as those of `flaxgal.datasets.builders.build_snapshot`; `labels_citation` is BibTeX of who
+    made the labels. The card counts the galaxies of each class in each split.
     """
     if image_size < 1:
         raise ValueError(f"image size {image_size}, expected 1 pixel or more")
     wanted = (image_size, image_size, len(bands))
-    with snapshot_under_way(out_dir, name, version) as (writer, final):
-        for item in examples:
-            if isinstance(item, Unreadable):
-                writer.leave_out(item)
-            elif not writer.came_twice(item.object_id):
-                _check(item, wanted)
-                writer.keep(
-                    _record(item),
-                    object_id=item.object_id,
-                    survey=item.survey,
-                    split=item.split,
-                    ra_deg=item.ra_deg,
-                    dec_deg=item.dec_deg,
-                    about={"morphology": item.morphology},
-                )
-        writer.close(
-            features=_features(tuple(bands), image_size),
-            metadata={"bands": tuple(bands), "classes": CLASSES, "image_size": image_size},
-            description=description,
-            citation=citation or "\n".join(filter(None, (citations(writer.surveys), NAIR_ABRAHAM))),
-            provenance=provenance or {},
-        )
-    return final
+    truth: list[str] | None = None
+    known: dict[str, Counter[tuple[str, str]]] = {name: Counter() for name in SCHEMAS}
+
+    def take(example: ClassExample) -> tuple[bytes, dict[str, Any]]:
+        nonlocal truth
+        truth = sorted(example.truth) if truth is None else truth
+        _check(example, wanted, truth)
+        for schema, counts in known.items():
+            counts[example.split, example.labels.label(schema)] += 1
+        return _record(example), _line(example.labels)
+
+    def closing(writer: SnapshotWriter) -> dict[str, Any]:
+        balances = {schema: _by_split(SCHEMAS[schema], counts) for schema, counts in known.items()}
+        return {
+            "features": _features(tuple(bands), image_size, truth or []),
+            "metadata": {
+                "bands": tuple(bands),
+                "image_size": image_size,
+                "seen": "sky",
+                "schemas": [schema.to_dict() for schema in SCHEMAS.values()],
+            },
+            "description": description,
+            "citation": citation or "\n".join(filter(None, (citations(writer.surveys), labels_citation))),
+            "provenance": {"balance": balances, **(provenance or {})},
+            "notes": "\n".join(
+                filter(None, (balance_table(schema, balances[schema.name]) for schema in SCHEMAS.values()))
+            ),
+            "orientation": _ORIENTATION,
+        }
+
+    return write_snapshot(examples, out_dir, name=name, version=version, take=take, closing=closing)
 
 
-def read_morphology_examples(snapshot: Snapshot, split: str, numbers: Sequence[int]) -> Iterator[MorphologyExample]:
+def read_class_examples(snapshot: Snapshot, split: str, numbers: Sequence[int]) -> Iterator[ClassExample]:
     """Examples of a split by their numbers (0 is the first), in the order asked for."""
     size = snapshot.image_size
     for columns in raw_records(snapshot.folder, split, numbers):
-        yield MorphologyExample(
+        yield ClassExample(
             object_id=text_in(columns, "object_id"),
             survey=text_in(columns, "survey"),
             image=numbers_in(columns, "image").reshape(size, size, len(snapshot.bands)),
-            morphology=CLASSES[columns["label"].int64_list.value[0]],
+            labels=Labels(
+                morphology=text_in(columns, "morphology"),
+                winding=text_in(columns, "winding"),
+                t_type=float(columns["t_type"].float_list.value[0]),
+            ),
             split=split,
-            t_type=float(columns["t_type"].float_list.value[0]),
             ra_deg=float(numbers_in(columns, "ra_deg", np.float64)[0]),
             dec_deg=float(numbers_in(columns, "dec_deg", np.float64)[0]),
+            truth=truth_in(columns),
         )
 
 
-def _t_types(table: Path | str) -> dict[str, float]:
-    """T-types by id, of a table that has any."""
-    names = read_table(Path(table)).colnames
-    if "morphology" in names and "t_type" not in names:
-        return {}
-    return {galaxy.object_id: galaxy.t_type for galaxy in read_morphologies(table)}
+def labels_of_split(snapshot: Snapshot, split: str, schema: LabelSchema) -> tuple[str, ...]:
+    """Each galaxy's class in a schema, in the order of the split, empty where it is not known; no picture is read.
+
+    Raises
+    ------
+    ValueError
+        If the snapshot has masks and not classes.
+    """
+    if schema.name not in {one.name for one in snapshot.schemas}:
+        told = f"it tells {', '.join(one.name for one in snapshot.schemas)}" if snapshot.schemas else "it has masks"
+        raise ValueError(
+            f"{snapshot.folder}: tells no {schema.name} of its galaxies ({told}); build one with classes: flaxgal "
+            f"build STORE --morphology TABLE"
+        )
+    path = snapshot.folder / "revisions.jsonl"
+    labels = _lines(path, path.stat().st_mtime_ns)
+    return tuple(one.label(schema.name) for where, one in labels if where == split)
 
 
-def _check(example: MorphologyExample, wanted: tuple[int, int, int]) -> None:
+def class_balance(snapshot: Snapshot, schema: LabelSchema) -> dict[str, dict[str, int]]:
+    """Galaxies by split and class; under the class "" those that are left out, as their class is not known."""
+    counts = Counter((split, label) for split in snapshot.sizes for label in labels_of_split(snapshot, split, schema))
+    return _by_split(schema, counts)
+
+
+def check_classes(snapshots: Sequence[Snapshot], schema: LabelSchema) -> None:
+    """Refuse snapshots from which the classes of a schema cannot be learnt and checked.
+
+    Raises
+    ------
+    ValueError
+        If all training galaxies are of one class; or a class has none in the training split, or none in a validation
+        split that has others. Of ordered classes some may be missing.
+    """
+    total: Counter[tuple[str, str]] = Counter()
+    for snapshot in snapshots:
+        for split, counts in class_balance(snapshot, schema).items():
+            total.update({(split, label): number for label, number in counts.items() if label})
+    named = ", ".join(str(snapshot.folder) for snapshot in snapshots)
+    having = {split: [name for name in schema.classes if total[split, name]] for split in SPLITS}
+    if not having["train"]:
+        raise ValueError(
+            f"{named}: no galaxy in split train has a known {schema.name}; build from a table that tells it"
+        )
+    if len(having["train"]) == 1:
+        raise ValueError(
+            f"{named}: every galaxy in split train is {having['train'][0]}, which teaches no difference; add galaxies "
+            f"that are {' or '.join(name for name in schema.classes if name not in having['train'])}"
+        )
+    for split in ("train", "validation"):
+        missing = [name for name in schema.classes if name not in having[split]]
+        if missing and having[split] and not schema.ordered:
+            raise ValueError(
+                f"{named}: no galaxy in split {split} is {' or '.join(missing)}; add such galaxies, or build with "
+                f"other splits (--fold K --folds N)"
+            )
+
+
+def balance_table(schema: LabelSchema, balance: Balance) -> str:
+    """Galaxies of each class in each split, as a table in Markdown; nothing if no class is known of any."""
+    if not any(number for counts in balance.values() for label, number in counts.items() if label):
+        return ""
+    heads = [*schema.classes, "not known"]
+    rows = [[schema.name, *heads], ["---"] * (len(heads) + 1)]
+    rows += [[split, *(f"{counts[name]:,}" for name in (*schema.classes, ""))] for split, counts in balance.items()]
+    return "".join(f"| {' | '.join(row)} |\n" for row in rows)
+
+
+def _by_split(schema: LabelSchema, counts: Mapping[tuple[str, str], int]) -> dict[str, dict[str, int]]:
+    splits = [split for split in SPLITS if any(where == split for where, _ in counts)]
+    return {split: {name: counts.get((split, name), 0) for name in (*schema.classes, "")} for split in splits}
+
+
+def _line(labels: Labels) -> dict[str, Any]:
+    """What revisions.jsonl says of a galaxy."""
+    t_type = None if math.isnan(labels.t_type) else labels.t_type
+    return {"morphology": labels.morphology, "winding": labels.winding, "t_type": t_type}
+
+
+@functools.lru_cache(maxsize=16)
+def _lines(path: Path, written: int) -> tuple[tuple[str, Labels], ...]:
+    """Split and labels of each galaxy, in the order of revisions.jsonl."""
+    del written  # part of the key: a folder may be deleted and built again
+    lines = map(json.loads, path.read_text().splitlines())
+    return tuple(
+        (
+            line["split"],
+            Labels(
+                morphology=line["morphology"],
+                winding=line["winding"],
+                t_type=math.nan if line["t_type"] is None else line["t_type"],
+            ),
+        )
+        for line in lines
+    )
+
+
+def _check(example: ClassExample, wanted: tuple[int, int, int], truth: Sequence[str]) -> None:
+    who = example.object_id
     if example.image.shape != wanted:
-        raise ValueError(f"{example.object_id}: image of shape {example.image.shape}, expected {wanted}")
-    if example.morphology not in CLASSES:
-        raise ValueError(f"{example.object_id}: class {example.morphology!r}, expected one of {', '.join(CLASSES)}")
+        raise ValueError(f"{who}: image of shape {example.image.shape}, expected {wanted}")
+    for schema in ("morphology", "winding"):
+        label = getattr(example.labels, schema)
+        if label not in ("", *SCHEMAS[schema].classes):
+            raise ValueError(f"{who}: {schema} {label!r}, expected one of {', '.join(SCHEMAS[schema].classes)}")
+    if sorted(example.truth) != truth:
+        found, expected = (", ".join(names) or "none" for names in (sorted(example.truth), truth))
+        raise ValueError(f"{who}: truth columns {found}, expected {expected} as of the first galaxy")
 
 
-def _features(bands: tuple[str, ...], size: int) -> Any:
+def _features(bands: tuple[str, ...], size: int, truth: Sequence[str]) -> Any:
     """The columns of a snapshot, as TFDS documents them."""
     features = tfds_module().features
     return features.FeaturesDict(
         {
             "object_id": features.Text(doc="Name of the galaxy in its survey"),
             "survey": features.Text(doc="Survey that the picture is from; empty when unknown"),
-            "image": pixels_feature((size, size, len(bands)), f"Picture, 8-bit brightness in bands {', '.join(bands)}"),
-            "label": features.ClassLabel(
-                names=list(CLASSES), doc="0 E, 1 S0 (T-type -3 to 0), 2 Sp (1 to 9), as Nair & Abraham 2010 have them"
+            "image": pixels_feature(
+                (size, size, len(bands)), f"Picture as seen on the sky, 8-bit brightness in bands {', '.join(bands)}"
             ),
-            "t_type": features.Scalar(np.float32, doc="T-type; NaN when only the class is known"),
+            "morphology": features.Text(doc="E, S0 (T-type -3 to 0) or Sp (1 to 9); empty when not known"),
+            "winding": features.Text(
+                doc="S, Z (arms turn anticlockwise on the way out) or none, as seen on the sky; empty when not known"
+            ),
+            "t_type": features.Scalar(np.float32, doc="T-type, -5 to 10; NaN when not known"),
             "ra_deg": degrees_feature("Right ascension (ICRS) in degrees; NaN when unknown"),
             "dec_deg": degrees_feature("Declination (ICRS) in degrees; NaN when unknown"),
+            **truth_features(truth),
         }
     )
 
 
-def _record(example: MorphologyExample) -> bytes:
+def _record(example: ClassExample) -> bytes:
+    labels = example.labels
     return record_of(
-        texts={"object_id": example.object_id, "survey": example.survey},
+        texts={
+            "object_id": example.object_id,
+            "survey": example.survey,
+            "morphology": labels.morphology,
+            "winding": labels.winding,
+        },
         arrays={"image": example.image},
         degrees={"ra_deg": example.ra_deg, "dec_deg": example.dec_deg},
-        floats={"t_type": example.t_type},
-        integers={"label": CLASSES.index(example.morphology)},
+        floats={"t_type": labels.t_type, **truth_floats(example.truth)},
     )

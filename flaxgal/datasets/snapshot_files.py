@@ -19,14 +19,14 @@ import re
 import shutil
 import tempfile
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from flaxgal import __version__
-from flaxgal.datasets.cards import card, citations
+from flaxgal.datasets.cards import ROWS_AS_IN_FILES, card, citations
 from flaxgal.datasets.splits import SPLITS
 from flaxgal.survey.atomic import sync
 from flaxgal.survey.cutout import Unreadable
@@ -42,10 +42,15 @@ __all__ = [
     "snapshot_under_way",
     "text_in",
     "tfds_module",
+    "truth_features",
+    "truth_floats",
+    "truth_in",
     "versions_in",
+    "write_snapshot",
 ]
 
 EXAMPLES_A_SHARD = 4096
+_TRUTH = "truth/"
 _LINES_AT_ONCE = 1000
 
 
@@ -60,26 +65,17 @@ class SnapshotWriter:
         self._seen: set[str] = set()
         self._lines: dict[str, list[str]] = {}
 
-    def keep(
-        self,
-        record: bytes,
-        *,
-        object_id: str,
-        survey: str,
-        split: str,
-        ra_deg: float,
-        dec_deg: float,
-        about: Mapping[str, Any],
-    ) -> None:
-        """Take a galaxy; `about` goes into revisions.jsonl with its id, split and position."""
+    def keep(self, galaxy: Any, record: bytes, about: Mapping[str, Any]) -> None:
+        """Take an example, of whatever kind; `about` goes into revisions.jsonl with its id, split and position."""
+        object_id, split = galaxy.object_id, galaxy.split
         if split not in SPLITS:
             raise ValueError(f"{object_id}: split {split!r}, expected one of {', '.join(SPLITS)}")
         if split not in self._shards:
             self._shards[split] = _Shards(self.folder, self.name, split)
         self._shards[split].write(record)
         self._seen.add(object_id)
-        self.surveys[survey] += 1
-        place = {"ra_deg": _or_none(ra_deg), "dec_deg": _or_none(dec_deg)}
+        self.surveys[galaxy.survey] += 1
+        place = {"ra_deg": _or_none(galaxy.ra_deg), "dec_deg": _or_none(galaxy.dec_deg)}
         self._log("revisions.jsonl", {"object_id": object_id, "split": split, **about, **place})
 
     def leave_out(self, item: Unreadable) -> None:
@@ -102,8 +98,10 @@ class SnapshotWriter:
         description: str,
         citation: str,
         provenance: Mapping[str, Any],
+        notes: str = "",
+        orientation: str = ROWS_AS_IN_FILES,
     ) -> None:
-        """Write everything that says what this is.
+        """Write everything that says what this is; `notes` and `orientation` (of the pictures) go into the card.
 
         Raises
         ------
@@ -141,6 +139,8 @@ class SnapshotWriter:
                 citation=citation,
                 look=provenance.get("look", ""),
                 twins_together="store_id" in provenance,
+                notes=notes,
+                orientation=orientation,
             )
         )
 
@@ -190,6 +190,7 @@ def snapshot_under_way(out_dir: Path | str, name: str, version: str | None) -> I
         raise ValueError(f"version {version!r}, expected three numbers such as 1.0.0")
     if final.exists():
         raise ValueError(f"{final}: this snapshot exists and is never overwritten; give a higher version, or none")
+    new = [folder for folder in (home, *home.parents) if not folder.exists()]
     home.mkdir(parents=True, exist_ok=True)
     under_way = Path(tempfile.mkdtemp(dir=home, prefix=f".building-{version}-"))
     try:
@@ -198,6 +199,40 @@ def snapshot_under_way(out_dir: Path | str, name: str, version: str | None) -> I
         _publish(under_way, final)
     finally:
         shutil.rmtree(under_way, ignore_errors=True)
+        for folder in new:  # the innermost first; one that holds anything stays
+            with contextlib.suppress(OSError):
+                folder.rmdir()
+
+
+def write_snapshot(
+    galaxies: Iterable[Any],
+    out_dir: Path | str,
+    *,
+    name: str,
+    version: str | None,
+    take: Callable[[Any], tuple[bytes, Mapping[str, Any]]],
+    closing: Callable[[SnapshotWriter], Mapping[str, Any]],
+) -> Path:
+    """Write galaxies as they come into a new snapshot, OUT_DIR/NAME/VERSION; memory stays flat.
+
+    Parameters
+    ----------
+    galaxies
+        Each an example with id, survey, split and position, or `Unreadable` where one is left out. One that comes twice
+        is kept once.
+    take
+        A galaxy's record, and what stands of it in revisions.jsonl; raises ValueError if it does not fit the others.
+    closing
+        Called when all are written: the arguments of `SnapshotWriter.close`.
+    """
+    with snapshot_under_way(out_dir, name, version) as (writer, final):
+        for item in galaxies:
+            if isinstance(item, Unreadable):
+                writer.leave_out(item)
+            elif not writer.came_twice(item.object_id):
+                writer.keep(item, *take(item))
+        writer.close(**closing(writer))
+    return final
 
 
 def next_version(home: Path) -> str:
@@ -326,6 +361,22 @@ def text_in(columns: Any, name: str) -> str:
 def numbers_in(columns: Any, name: str, dtype: Any = np.uint8) -> np.ndarray:
     """A column of one galaxy that is kept as bytes."""
     return np.frombuffer(columns[name].bytes_list.value[0], dtype)
+
+
+def truth_features(names: Iterable[str]) -> dict[str, Any]:
+    """Columns of numbers that are known exactly of mock galaxies."""
+    scalar = tfds_module().features.Scalar
+    return {_TRUTH + name: scalar(np.float32, doc=f"{name} of the mock galaxy, known exactly") for name in names}
+
+
+def truth_floats(truth: Mapping[str, float]) -> dict[str, float]:
+    """The same columns of one galaxy, for `record_of`."""
+    return {_TRUTH + name: value for name, value in truth.items()}
+
+
+def truth_in(columns: Any) -> dict[str, float]:
+    """The same columns of one galaxy, read."""
+    return {key.removeprefix(_TRUTH): columns[key].float_list.value[0] for key in columns if key.startswith(_TRUTH)}
 
 
 def _in_words(feature: Any) -> tuple[str, str, str]:

@@ -11,7 +11,7 @@ this it is told what has been placed before.
 
 import hashlib
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
@@ -24,6 +24,7 @@ __all__ = [
     "Position",
     "Split",
     "chosen_by_hand",
+    "fold_rule",
     "sky_cell",
     "split_of",
     "split_together",
@@ -32,6 +33,8 @@ __all__ = [
 
 Split = Literal["train", "validation", "test"]
 SPLITS: tuple[Split, ...] = get_args(Split)
+Rule = Callable[[str, float | None, float | None], Split]
+"""What puts a galaxy into a split by its id and position, such as `split_of`."""
 
 CELL_ARCMIN = 6.0
 """Height of a cell, and its width as near as a whole number of cells in a circle of declination allows."""
@@ -61,15 +64,41 @@ def split_of(object_id: str, ra_deg: float | None = None, dec_deg: float | None 
     Decided by the cell of sky that holds it, or by its id where the position is unknown (None or NaN). The answer
     depends on nothing else, and is the same on every machine and in every version of Python.
     """
-    if not _is_known(ra_deg) or not _is_known(dec_deg):
-        key = f"{_SCHEME} id {object_id}"
-    else:
-        row, column = sky_cell(ra_deg, dec_deg)  # type: ignore[arg-type]
-        key = f"{_SCHEME} cell {row} {column}"
-    share = int.from_bytes(hashlib.sha256(key.encode()).digest()[:8], "big") / 2**64
+    share = _hashed(_SCHEME, object_id, ra_deg, dec_deg)
     if share < _TRAIN:
         return "train"
     return "validation" if share < _TRAIN + _VALIDATION else "test"
+
+
+def fold_rule(fold: int, folds: int) -> Rule:
+    """A rule like `split_of` for one round of a cross-validation: fold `fold` (0 is the first) of `folds` is the test.
+
+    Of the rest an eighth validates. Over all rounds each galaxy is tested once.
+
+    Raises
+    ------
+    ValueError
+        If there are fewer than two folds, or no such fold.
+    """
+    if folds < 2 or not 0 <= fold < folds:
+        raise ValueError(f"fold {fold} of {folds}; wanted two folds or more, and one of them, counted from 0")
+
+    def split(object_id: str, ra_deg: float | None = None, dec_deg: float | None = None) -> Split:
+        if int(folds * _hashed(f"{_SCHEME} folds", object_id, ra_deg, dec_deg)) == fold:
+            return "test"
+        return "validation" if _hashed(f"{_SCHEME} rest {fold}", object_id, ra_deg, dec_deg) < 1 / 8 else "train"
+
+    return split
+
+
+def _hashed(scheme: str, object_id: str, ra_deg: float | None, dec_deg: float | None) -> float:
+    """A number from 0 to below 1 that the cell of sky decides, or the id where the position is unknown."""
+    if not _is_known(ra_deg) or not _is_known(dec_deg):
+        key = f"{scheme} id {object_id}"
+    else:
+        row, column = sky_cell(ra_deg, dec_deg)  # type: ignore[arg-type]
+        key = f"{scheme} cell {row} {column}"
+    return int.from_bytes(hashlib.sha256(key.encode()).digest()[:8], "big") / 2**64
 
 
 def sky_cell(ra_deg: float, dec_deg: float) -> tuple[int, int]:
@@ -92,7 +121,9 @@ def sky_cell(ra_deg: float, dec_deg: float) -> tuple[int, int]:
     return row, min(int(ra_deg % 360 / 360 * columns), columns - 1)
 
 
-def split_together(galaxies: Sequence[Position], placed: Iterable[Placed] = ()) -> list[Placed | None]:
+def split_together(
+    galaxies: Sequence[Position], placed: Iterable[Placed] = (), *, rule: Rule | None = None
+) -> list[Placed | None]:
     """The split of each galaxy, the same for all that are one galaxy on the sky.
 
     A galaxy placed before keeps its split, by its id. Another one goes where the galaxy within 2 arcsec of it is that
@@ -104,6 +135,8 @@ def split_together(galaxies: Sequence[Position], placed: Iterable[Placed] = ()) 
     ----------
     placed
         What has been placed before, oldest first: of several under one id, the first counts.
+    rule
+        What decides in place of `split_of`.
     """
     before: dict[str, Placed] = {}
     for item in placed:
@@ -117,7 +150,7 @@ def split_together(galaxies: Sequence[Position], placed: Iterable[Placed] = ()) 
     for group in _groups(new, near):
         ours = [other for item in group for other in near.get(item.object_id, ()) if other in before]
         if not ours:
-            first = _placed(group[0], split_of(group[0].object_id, group[0].ra_deg, group[0].dec_deg))
+            first = _placed(group[0], (rule or split_of)(group[0].object_id, group[0].ra_deg, group[0].dec_deg))
             known |= {item.object_id: _placed(item, first.split) for item in group}
         elif len({before[other].split for other in ours}) == 1:
             known |= {item.object_id: _placed(item, before[ours[0]].split) for item in group}

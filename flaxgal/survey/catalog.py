@@ -20,12 +20,12 @@ from jaxtyping import Float64
 
 from flaxgal.survey.cutout import Unreadable
 
-__all__ = ["MISSING", "Place", "Size", "object_ids", "places", "positions_deg", "read_table", "values_of"]
+__all__ = ["MISSING", "Place", "Size", "object_ids", "places", "positions_deg", "read_table", "texts_of", "values_of"]
 
 MISSING = (-99, -999, -9999)
 """What catalogues write for a number they do not have."""
 
-ID_NAMES = ("object_id", "objid", "id", "name", "objname", "source_id", "hsc", "sdss", "galaxy")
+ID_NAMES = ("object_id", "objid", "id", "name", "objname", "source_id", "hsc", "sdss", "galaxy", "pgcname")
 RA_NAMES = ("ra", "ra_deg", "raj2000", "ra_icrs", "radeg", "_ra", "_raj2000", "i_ra", "ra2000", "alpha_j2000")
 DEC_NAMES = ("dec", "dec_deg", "dej2000", "de_icrs", "dedeg", "_de", "_dej2000", "i_dec", "dec2000", "delta_j2000")
 """Names of columns in lower case, the first that a table has counts. Tadaki et al. (2020): object_id, ra, dec."""
@@ -112,10 +112,10 @@ def object_ids(table: Any, column: str = "", *, name: str = "the table") -> list
         if not (np.isfinite(numbers) & (np.abs(numbers) < 2**53) & (numbers == np.round(numbers))).all():
             raise ValueError(f"{name}: {found} {_FLOATS}")
         values = numbers.astype(np.int64)
-    texts = [value.decode() if isinstance(value, bytes) else str(value) for value in np.ma.getdata(values).tolist()]
-    if _written_as_floats([text.strip() for text, gone in zip(texts, missing, strict=True) if not gone]):
+    texts = _texts(values, missing)
+    if _written_as_floats(texts):
         raise ValueError(f"{name}: {found} {_FLOATS}")
-    return ["" if gone else text.strip() for text, gone in zip(texts, missing, strict=True)]
+    return texts
 
 
 def _written_as_floats(ids: Sequence[str]) -> bool:
@@ -169,6 +169,23 @@ def values_of(table: Any, column: str, unit: str = "", *, name: str = "the table
         return _in_unit(table[found], unit)
     except Exception:  # units that astropy cannot convert, or does not know
         raise ValueError(f"{name}: {found} is in {table[found].unit}; wanted something that becomes {unit}") from None
+
+
+def texts_of(table: Any, column: str, *, name: str = "the table") -> list[str]:
+    """A column as text, without spaces at its ends; empty where it is missing.
+
+    Raises
+    ------
+    ValueError
+        If there is no such column.
+    """
+    values = np.ma.asarray(table[_column(table, column, (), column, name)])
+    return _texts(values, np.broadcast_to(np.ma.getmaskarray(values), len(table)))
+
+
+def _texts(values: Any, missing: np.ndarray) -> list[str]:
+    texts = [value.decode() if isinstance(value, bytes) else str(value) for value in np.ma.getdata(values).tolist()]
+    return ["" if gone else text.strip() for text, gone in zip(texts, missing, strict=True)]
 
 
 def places(

@@ -16,11 +16,13 @@ import numpy as np
 from flaxgal.survey.atomic import replaced_when_whole, sync
 from flaxgal.survey.catalog import object_ids, positions_deg, read_table, values_of
 from flaxgal.survey.download import Download
+from flaxgal.survey.schemas import SCHEMAS
 from flaxgal.survey.sdss import Field, field_in_objid
 
 __all__ = [
     "CATALOGUE",
     "CLASSES",
+    "T_NAMES",
     "Morphology",
     "catalogue_download",
     "morphology_class",
@@ -32,9 +34,10 @@ __all__ = [
 
 SERVICE = "https://vizier.cds.unistra.fr/viz-bin/votable"
 CATALOGUE = "J/ApJS/186/427/table2"
-CLASSES = ("E", "S0", "Sp")
+CLASSES = SCHEMAS["morphology"].classes
 UNKNOWN = 99
-_T_NAMES = ("t_type", "ttype", "tt", "t-type", "t")
+T_NAMES = ("t_type", "ttype", "tt", "t-type", "t")
+"""What tables call the T-type, in lower case."""
 _FIELD_NAMES = ("run", "camcol", "field")
 _OBJID_NAMES = ("objid", "dr8objid", "dr17objid", "photoobjid", "bestobjid")
 _MOST_BYTES = 500_000_000
@@ -49,7 +52,6 @@ _NOTHING: dict[str, Any] = {"ra_deg": math.nan, "dec_deg": math.nan, "t_type": m
 """What stands where a table does not tell."""
 _ROUNDED = 3e-4
 """Positions (1″) and T-types that differ by less say the same."""
-_EDGES = (-6.5, -3.5, 0.5, 9.5)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,10 +74,7 @@ class Morphology:
 
 def morphology_class(t_type: float | int) -> str:
     """E, S0 or Sp by the T-type; empty for irregular and unknown galaxies, and those without a type."""
-    for name, low, high in zip(CLASSES, _EDGES, _EDGES[1:], strict=False):
-        if low <= t_type < high:
-            return name
-    return ""
+    return SCHEMAS["morphology"].class_of(t_type, "t_type")
 
 
 def catalogue_download(folder: Path, service: str = SERVICE) -> Download:
@@ -104,7 +103,7 @@ def read_morphologies(path: Path | str) -> list[Morphology]:
     path = Path(path)
     table = read_table(path)
     by_lower = {str(name).lower(): str(name) for name in table.colnames}
-    t_column = next((by_lower[name] for name in _T_NAMES if name in by_lower), None)
+    t_column = next((by_lower[name] for name in T_NAMES if name in by_lower), None)
     if t_column is None:
         listed = ", ".join(table.colnames[:12])
         raise ValueError(f"{path.name}: found no T-type among the columns {listed}; rename its column to t_type")

@@ -1,20 +1,29 @@
+"""Snapshots for classifying: what goes in comes out, for each label schema, counted."""
+
 import json
 import math
 
 import numpy as np
 import pytest
+from astropy.table import Table
 
+from flaxgal.config import MockConfig
 from flaxgal.datasets.builders import open_snapshot
+from flaxgal.datasets.class_sources import classes_from_store
 from flaxgal.datasets.loader import load_split
+from flaxgal.datasets.mocks import mock_class_examples
 from flaxgal.datasets.morphology import (
-    MorphologyExample,
-    build_morphology_snapshot,
-    morphologies_from_store,
-    read_morphology_examples,
+    ClassExample,
+    balance_table,
+    build_class_snapshot,
+    check_classes,
+    class_balance,
+    labels_of_split,
+    read_class_examples,
 )
-from flaxgal.labels.store import Store
-from flaxgal.survey.cutout import Cutout, Unreadable
-from flaxgal.survey.nair_abraham import Morphology, write_classes, write_morphologies
+from flaxgal.survey.class_tables import read_class_table
+from flaxgal.survey.cutout import Cutout
+from flaxgal.survey.schemas import SCHEMAS, Labels
 
 BANDS = ("u", "g", "r", "i", "z")
 KIND = {"bands": BANDS, "image_size": 16}
@@ -24,35 +33,34 @@ T_TYPES = {"e": -5.0, "s0": -2.0, "sp": 4.0, "irr": 10.0}
 @pytest.fixture
 def store(tmp_path):
     """Five-band cutouts of one galaxy of each kind, and one that no expert has seen."""
+    from flaxgal.labels.store import Store
+
     store = Store.create(tmp_path / "sdss")
     for number, name in enumerate([*T_TYPES, "unseen"]):
         flux = 1 + np.random.default_rng(number).random((5, 20, 20))
-        store.add(
-            Cutout(
-                object_id=name,
-                flux=flux,
-                bands=BANDS,
-                unit="nJy",
-                survey="SDSS",
-                ra_deg=150.0 + number,
-                dec_deg=3.03,
-            )
-        )
+        place = {"ra_deg": 150.0 + number, "dec_deg": 3.03}
+        store.add(Cutout(object_id=name, flux=flux, bands=BANDS, unit="nJy", survey="SDSS", **place))
     return store
 
 
 @pytest.fixture
 def table(tmp_path):
-    galaxies = [
-        Morphology(object_id=name, ra_deg=150.0 + number, dec_deg=3.03, t_type=t_type)
-        for number, (name, t_type) in enumerate(T_TYPES.items())
-    ]
-    write_morphologies(galaxies, tmp_path / "classes.ecsv")
-    return tmp_path / "classes.ecsv"
+    rows = {"object_id": list(T_TYPES), "t_type": list(T_TYPES.values())}
+    Table(rows).write(tmp_path / "classes.ecsv")
+    return read_class_table(tmp_path / "classes.ecsv")
 
 
 def build(store, table, out, **options):
-    return build_morphology_snapshot(morphologies_from_store(store, table, **KIND), out, **KIND, **options)
+    return build_class_snapshot(classes_from_store(store, table, **KIND), out, **KIND, **options)
+
+
+def an_example(name, morphology="E", *, split="train", **changes):
+    given = {"survey": "", "image": np.zeros((16, 16, 5), np.uint8), "labels": Labels(morphology=morphology)}
+    return ClassExample(object_id=name, split=split, **(given | changes))
+
+
+def snapshot_of(tmp_path, *examples):
+    return open_snapshot(build_class_snapshot(examples, tmp_path, **KIND))
 
 
 def test_galaxies_and_classes_become_a_tfds_data_set(store, table, tmp_path):
@@ -61,68 +69,130 @@ def test_galaxies_and_classes_become_a_tfds_data_set(store, table, tmp_path):
     folder = build(store, table, tmp_path / "sets")
     assert folder == tmp_path / "sets" / "galaxy_morphology" / "1.0.0"
     builder = tfds.builder_from_directory(folder)
-    assert builder.info.features["label"].names == ["E", "S0", "Sp"]
     found = {
-        row["object_id"].decode(): (int(row["label"]), float(row["t_type"]), row["image"].shape)
+        row["object_id"].decode(): (row["morphology"].decode(), row["winding"].decode(), float(row["t_type"]))
         for split in builder.info.splits
         for row in builder.as_data_source(split)
+        if row["image"].shape == (16, 16, 5)
     }
-    shape = (16, 16, 5)
-    assert found == {"e": (0, -5.0, shape), "s0": (1, -2.0, shape), "sp": (2, 4.0, shape)}
-    assert "Nair, P. B." in builder.info.citation
+    assert found == {
+        "e": ("E", "none", -5.0),
+        "s0": ("S0", "none", -2.0),
+        "sp": ("Sp", "", 4.0),
+        "irr": ("", "", 10.0),
+    }
     assert "Seventeenth Data Release" in builder.info.citation
     assert all(feature.doc.desc for feature in builder.info.features.values())
 
 
-def test_our_own_reader_gives_back_what_was_written(store, table, tmp_path):
-    examples = {item.object_id: item for item in morphologies_from_store(store, table, **KIND)}
-    snapshot = open_snapshot(build(store, table, tmp_path))
+def test_our_own_reader_gives_back_what_was_written(tmp_path):
+    kind = {"bands": ("grey",), "image_size": 32}
+    mocks = MockConfig(image_size=32, class_fractions=(0.3, 0.3, 0.4))
+    examples = {item.object_id: item for item in mock_class_examples(mocks, number=30, seed=1)}
+    snapshot = open_snapshot(build_class_snapshot(examples.values(), tmp_path, **kind))
+    assert (snapshot.classes, snapshot.schemas) == ((), tuple(SCHEMAS.values()))
+    assert sum(snapshot.sizes.values()) == 30
     for split, size in snapshot.sizes.items():
-        for back in read_morphology_examples(snapshot, split, range(size)):
-            for name in MorphologyExample.__dataclass_fields__:
-                np.testing.assert_array_equal(getattr(back, name), getattr(examples[back.object_id], name))
+        back = list(read_class_examples(snapshot, split, range(size)))
+        for one in back:
+            wanted = examples[one.object_id]
+            np.testing.assert_array_equal(one.image, wanted.image)
+            assert {**vars(one), "image": 0, "truth": 0, "labels": 0} == {
+                **vars(wanted),
+                "image": 0,
+                "truth": 0,
+                "labels": 0,
+            }
+            assert repr(one.labels) == repr(wanted.labels)
+            assert one.truth == pytest.approx(
+                {key: np.float32(value) for key, value in wanted.truth.items()}, nan_ok=True
+            )
+        for schema in SCHEMAS.values():
+            assert list(labels_of_split(snapshot, split, schema)) == [one.labels.label(schema.name) for one in back]
+
+
+def test_no_galaxy_is_in_two_splits(tmp_path):
+    twice = [an_example("a"), an_example("b", split="test"), an_example("a", split="test")]
+    snapshot = snapshot_of(tmp_path, *twice)
     lines = [json.loads(line) for line in (snapshot.folder / "revisions.jsonl").read_text().splitlines()]
-    assert [(line["object_id"], line["morphology"]) for line in lines] == [("e", "E"), ("s0", "S0"), ("sp", "Sp")]
+    assert [(line["object_id"], line["split"]) for line in lines] == [("a", "train"), ("b", "test")]
+    assert "came twice" in (snapshot.folder / "left_out.jsonl").read_text()
+
+
+def test_the_balance_counts_every_class_in_every_split_and_the_unknown(tmp_path):
+    snapshot = snapshot_of(
+        tmp_path,
+        *(an_example(f"e{k}", "E") for k in range(3)),
+        an_example("s", "S0", split="test"),
+        an_example("u", "", split="test"),
+    )
+    balance = class_balance(snapshot, SCHEMAS["morphology"])
+    assert balance == {"train": {"E": 3, "S0": 0, "Sp": 0, "": 0}, "test": {"E": 0, "S0": 1, "Sp": 0, "": 1}}
+    table = balance_table(SCHEMAS["morphology"], balance)
+    assert table.splitlines()[0] == "| morphology | E | S0 | Sp | not known |"
+    assert "| test | 0 | 1 | 0 | 1 |" in table
+    assert table in (snapshot.folder / "README.md").read_text()
+    assert json.loads((snapshot.folder / "provenance.json").read_text())["balance"]["morphology"] == balance
+    assert balance_table(SCHEMAS["t_type"], class_balance(snapshot, SCHEMAS["t_type"])) == ""
 
 
 def test_the_card_explains_the_classes_to_a_stranger(store, table, tmp_path):
     text = (build(store, table, tmp_path) / "README.md").read_text()
-    assert "| `label` | one value | int64 | 0 E, 1 S0 (T-type -3 to 0), 2 Sp (1 to 9)" in text
+    assert "| `morphology` | one value | text | E, S0 (T-type -3 to 0) or Sp (1 to 9); empty" in text
     assert "| `image` | 16 × 16 × 5 | uint8 |" in text
-    assert "| `object_id` | one value | text | Name of the galaxy in its survey |" in text
-    assert "3 galaxies" in text
+    assert "as seen on the sky: the first row is the top" in text
+    assert "order that they have in the survey's own files" not in text
+    assert "4 galaxies" in text
     assert "\n\n\n" not in text
 
 
-def test_classes_without_t_types_will_do(store, tmp_path):
-    write_classes({"e": "E", "sp": "Sp"}, tmp_path / "labels.ecsv")
-    found = list(morphologies_from_store(store, tmp_path / "labels.ecsv", **KIND))
-    assert [(item.object_id, item.morphology) for item in found] == [("e", "E"), ("sp", "Sp")]
-    assert all(math.isnan(item.t_type) for item in found)
+@pytest.mark.parametrize(
+    ("kinds", "sentence"),
+    [
+        ({"train": ["", ""]}, "no galaxy in split train has a known morphology"),
+        ({"train": ["E", "E"]}, "every galaxy in split train is E, which teaches no difference; .* S0 or Sp"),
+        ({"train": ["E", "Sp"]}, "no galaxy in split train is S0; add such galaxies"),
+        ({"train": ["E", "S0", "Sp"], "validation": ["E", ""]}, "no galaxy in split validation is S0 or Sp"),
+    ],
+)
+def test_data_from_which_classes_cannot_be_learnt_are_refused(kinds, sentence, tmp_path):
+    examples = [an_example(f"{split}{k}", kind, split=split) for split in kinds for k, kind in enumerate(kinds[split])]
+    with pytest.raises(ValueError, match=sentence):
+        check_classes([snapshot_of(tmp_path, *examples)], SCHEMAS["morphology"])
 
 
-def test_a_galaxy_that_lacks_a_band_is_left_out_and_the_others_go_on(store, table, tmp_path):
-    flux = 1 + np.random.default_rng(0).random((1, 20, 20))
-    store.add(Cutout(object_id="a", flux=flux, bands=("r",), unit="nJy"))
-    galaxies = [Morphology(object_id=name, ra_deg=1.0, dec_deg=1.0, t_type=1.0) for name in ("a", "sp")]
-    write_morphologies(galaxies, tmp_path / "more.ecsv")
-    first, second = morphologies_from_store(store, tmp_path / "more.ecsv", **KIND)
-    assert isinstance(first, Unreadable)
-    assert "bands found are r" in first.reason
-    assert second.object_id == "sp"
-
-
-def test_a_table_of_other_galaxies_is_refused(store, tmp_path):
-    write_classes({"other": "E"}, tmp_path / "labels.ecsv")
-    with pytest.raises(ValueError, match=r"tells the class of no galaxy in .*sdss; is it the table of another store"):
-        list(morphologies_from_store(store, tmp_path / "labels.ecsv", **KIND))
+def test_classes_may_be_spread_over_snapshots_and_t_types_may_be_missing(tmp_path):
+    one = snapshot_of(tmp_path / "a", an_example("e"), an_example("s0", "S0"))
+    two = snapshot_of(tmp_path / "b", an_example("sp", "Sp"), an_example("v", "", split="validation"))
+    check_classes([one, two], SCHEMAS["morphology"])
+    numbers = [an_example(f"t{t}", "", labels=Labels(t_type=float(t))) for t in (-5, 3)]
+    check_classes([snapshot_of(tmp_path / "c", *numbers)], SCHEMAS["t_type"])
 
 
 def test_training_arms_on_classes_is_refused(store, table, tmp_path):
     folder = build(store, table, tmp_path)
     (split, *_) = open_snapshot(folder).sizes
-    with pytest.raises(ValueError, match=r"classes E S0 Sp, 16 pixels, but wanted are .* classes arm"):
+    with pytest.raises(ValueError, match="holds classes of galaxies, and no masks of their arms"):
         load_split(folder, split, classes=("arm",))
+
+
+def test_a_snapshot_of_an_older_flaxgal_is_refused_in_one_sentence(tmp_path):
+    import tensorflow_datasets as tfds
+
+    from flaxgal.datasets.snapshot_files import record_of, write_snapshot
+
+    def closing(_):
+        features = {"label": tfds.features.ClassLabel(names=["E", "S0", "Sp"], doc="class")}
+        metadata = {"bands": ("r",), "classes": ("E", "S0", "Sp"), "image_size": 16}
+        words = {"description": "", "citation": "", "provenance": {}}
+        return {"features": tfds.features.FeaturesDict(features), "metadata": metadata, **words}
+
+    record = record_of(texts={}, arrays={}, degrees={}, floats={}, integers={"label": 0})
+    folder = write_snapshot(
+        [an_example("a")], tmp_path, name="old", version=None, take=lambda _: (record, {}), closing=closing
+    )
+    with pytest.raises(ValueError, match=r"classes as an older flaxgal wrote them.*build the snapshot again"):
+        open_snapshot(folder)
 
 
 def test_the_same_galaxies_give_the_same_bytes(store, table, tmp_path):
@@ -132,10 +202,39 @@ def test_the_same_galaxies_give_the_same_bytes(store, table, tmp_path):
     }
 
 
-def test_a_wrong_class_is_refused_and_leaves_nothing(tmp_path):
-    wrong = MorphologyExample(
-        object_id="a", survey="", image=np.zeros((16, 16, 5), np.uint8), morphology="Irr", split="train"
-    )
-    with pytest.raises(ValueError, match="a: class 'Irr', expected one of E, S0, Sp"):
-        build_morphology_snapshot([wrong], tmp_path, **KIND)
-    assert list(tmp_path.glob("*/*")) == []
+@pytest.mark.parametrize(
+    ("wrong", "sentence"),
+    [
+        (an_example("a", "Irr"), "a: morphology 'Irr', expected one of E, S0, Sp"),
+        (an_example("a", labels=Labels(winding="CW")), "a: winding 'CW', expected one of S, Z, none"),
+        (
+            an_example("a", image=np.zeros((8, 8, 5), np.uint8)),
+            r"a: image of shape \(8, 8, 5\), expected \(16, 16, 5\)",
+        ),
+        (an_example("a", split="all"), "a: split 'all', expected one of train"),
+    ],
+)
+def test_an_example_that_does_not_fit_is_refused_and_leaves_nothing(wrong, sentence, tmp_path):
+    with pytest.raises(ValueError, match=sentence):
+        build_class_snapshot([wrong], tmp_path / "new" / "sets", **KIND)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_was_there_before_stays_when_a_snapshot_fails(tmp_path):
+    (tmp_path / "sets").mkdir()
+    with pytest.raises(ValueError, match="no galaxy to build a snapshot from"):
+        build_class_snapshot([], tmp_path / "sets", **KIND)
+    assert list(tmp_path.rglob("*")) == [tmp_path / "sets"]
+
+
+def test_truth_columns_must_be_those_of_the_first_galaxy(tmp_path):
+    examples = [an_example("a"), an_example("b", truth={"kind": 1.0})]
+    with pytest.raises(ValueError, match="b: truth columns kind, expected none as of the first galaxy"):
+        build_class_snapshot(examples, tmp_path, **KIND)
+
+
+def test_labels_not_known_are_nothing_not_a_number(tmp_path):
+    snapshot = snapshot_of(tmp_path, an_example("a", ""), an_example("b"))
+    first, _ = read_class_examples(snapshot, "train", [0, 1])
+    assert first.labels.morphology == first.labels.label("spiral") == first.labels.label("t_type") == ""
+    assert math.isnan(first.labels.t_type)

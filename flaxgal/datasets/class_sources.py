@@ -1,0 +1,166 @@
+"""Galaxies with classes on their way into a snapshot: from a label store or from files, and a table of classes."""
+
+import math
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import UInt8
+
+from flaxgal.datasets.morphology import ClassExample
+from flaxgal.datasets.placing import place_galaxies
+from flaxgal.datasets.splits import Position, Rule, split_of, split_together
+from flaxgal.labels.store import Store
+from flaxgal.survey.class_tables import ClassTable
+from flaxgal.survey.cutout import Cutout, Unreadable, read_cutouts
+from flaxgal.survey.display import fit_frame, to_picture
+from flaxgal.survey.schemas import Labels
+from flaxgal.survey.seen import as_seen
+
+__all__ = ["class_picture", "classes_from_files", "classes_from_store"]
+
+_TORN = "within 2 arcsec of galaxies that stand in different splits; it is left out"
+
+
+def classes_from_store(
+    store: Store,
+    table: ClassTable,
+    *,
+    bands: Sequence[str],
+    image_size: int,
+    crop: float = 1.0,
+    rule: Rule | None = None,
+    agree_with: Sequence[Path | str] = (),
+) -> Iterator[ClassExample | Unreadable]:
+    """Every galaxy of a store that a table tells something of, in the order of the ids, one at a time.
+
+    Parameters
+    ----------
+    bands
+        Bands of the pictures, or grey.
+    crop
+        Share of the frame's side that is kept around its centre.
+    rule
+        What puts galaxies into splits for this once (see `flaxgal.datasets.splits.fold_rule`); the splits that the
+        store has written down when left out.
+    agree_with
+        Snapshots of other stores, whose galaxies keep the split they have there.
+
+    Raises
+    ------
+    ValueError
+        If the table tells of no galaxy in the store.
+    """
+    _check_crop(crop)
+    known = [object_id for object_id in store.galaxies() if object_id in table.labels]
+    if not known:
+        raise ValueError(f"{table.name}: tells the class of no galaxy in {store.path}; is it of other galaxies?")
+    placed = place_galaxies(store, agree_with=agree_with)
+    if rule is not None:
+        everyone = [
+            Position(object_id=galaxy.object_id, ra_deg=galaxy.ra_deg, dec_deg=galaxy.dec_deg)
+            for galaxy in store.galaxies().values()
+        ]
+        anew = split_together(everyone, rule=rule)
+        placed = {galaxy.object_id: one and one.split for galaxy, one in zip(everyone, anew, strict=True)}
+    for object_id in known:
+        split = placed[object_id]
+        if split is None:
+            yield Unreadable(object_id, f"{object_id}: {_TORN}")
+            continue
+        try:
+            cutout = store.cutout(object_id)
+            yield _example(cutout, table.labels[object_id], split, bands, image_size, crop)
+        except ValueError as error:
+            yield Unreadable(object_id, str(error))
+
+
+def classes_from_files(
+    inputs: Sequence[Path],
+    table: ClassTable,
+    *,
+    bands: Sequence[str],
+    image_size: int,
+    crop: float = 1.0,
+    rule: Rule | None = None,
+    survey: str = "",
+) -> Iterator[ClassExample | Unreadable]:
+    """Every picture or cutout among files and folders that a table tells something of, one at a time.
+
+    A file's name without its endings is the id in the table. Splits go by the table's positions, by ids where it has
+    none. Options as those of `classes_from_store`.
+
+    Raises
+    ------
+    ValueError
+        If the table tells of none of the files.
+    """
+    _check_crop(crop)
+    places = [Position(object_id=name, ra_deg=ra, dec_deg=dec) for name, (ra, dec) in table.positions.items()]
+    together = dict(zip(table.positions, split_together(places, rule=rule), strict=True))
+    met = 0
+    for cutout in read_cutouts(inputs, survey=survey or None):
+        if isinstance(cutout, Unreadable):
+            yield cutout
+            continue
+        labels = table.labels.get(cutout.object_id)
+        if labels is None:
+            continue
+        met += 1
+        placed = together.get(cutout.object_id)
+        if placed is None and cutout.object_id in together:
+            yield Unreadable(cutout.object_id, f"{cutout.object_id}: {_TORN}")
+            continue
+        own = (cutout.object_id, cutout.ra_deg, cutout.dec_deg)
+        try:
+            split = placed.split if placed else (rule or split_of)(*own)
+            example = _example(cutout, labels, split, bands, image_size, crop, table.positions.get(cutout.object_id))
+        except ValueError as error:
+            yield Unreadable(cutout.object_id, str(error))
+            continue
+        yield example
+    if not met:
+        named = ", ".join(map(str, inputs))
+        raise ValueError(f"{table.name}: tells the class of no galaxy in {named}; ids are the files' names")
+
+
+def class_picture(
+    cutout: Cutout, bands: Sequence[str], image_size: int, crop: float = 1.0
+) -> UInt8[np.ndarray, "{image_size} {image_size} band"]:
+    """What a classifier sees of a galaxy: its picture as seen on the sky, cropped about the centre, in the square.
+
+    Raises
+    ------
+    ValueError
+        If the cutout lacks a band or has no light in it.
+    """
+    picture = as_seen(cutout, to_picture(cutout, bands))
+    y, x = (max(1, round(crop * side)) for side in picture.shape[:2])
+    top, left = (picture.shape[0] - y) // 2, (picture.shape[1] - x) // 2
+    return fit_frame(picture[top : top + y, left : left + x], image_size)[0]
+
+
+def _check_crop(crop: float) -> None:
+    if not 0 < crop <= 1:
+        raise ValueError(f"crop is {crop:g}; wanted the share of the frame to keep, above 0 and up to 1")
+
+
+def _example(
+    cutout: Cutout,
+    labels: Labels,
+    split: str,
+    bands: Sequence[str],
+    image_size: int,
+    crop: float,
+    place: tuple[float, float] | None = None,
+) -> ClassExample:
+    ra, dec = place or (cutout.ra_deg, cutout.dec_deg)
+    return ClassExample(
+        object_id=cutout.object_id,
+        survey=cutout.survey,
+        image=class_picture(cutout, bands, image_size, crop),
+        labels=labels,
+        split=split,
+        ra_deg=math.nan if ra is None else ra,
+        dec_deg=math.nan if dec is None else dec,
+    )
