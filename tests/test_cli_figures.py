@@ -1,0 +1,141 @@
+"""`flaxgal figures`: what a catalogue says as files, what it does not say in words."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+
+import numpy as np
+import pytest
+from astropy.table import Table
+
+from flaxgal.cli import run
+from flaxgal.survey.cutout import Cutout, write_cutout
+from flaxgal.survey.prediction import Prediction, write_prediction
+
+
+def catalogue(number: int = 60) -> Table:
+    """Galaxies as `flaxgal measure --join` leaves them; every tenth has a flag that says its ratio means nothing."""
+    random = np.random.default_rng(0)
+    redshift = random.uniform(0.05, 0.3, number)
+    table = Table(
+        {
+            "object_id": [f"g{k:02d}" for k in range(number)],
+            "flux_ratio_i": (0.1 + 0.5 * redshift + random.normal(0, 0.01, number)).astype(np.float32),
+            "flux_ratio_error_i": np.full(number, 0.01, np.float32),
+            "flux_ratio_mask_error_i": np.full(number, 0.005, np.float32),
+            "flux_ratio_gamma22": np.full(number, np.nan, np.float32),
+            "flags": np.where(np.arange(number) % 10 == 0, 4, 0),
+            "flag_names": ["mask_everything" if k % 10 == 0 else "" for k in range(number)],
+            "centre_y": np.full(number, 15.5),
+            "centre_x": np.full(number, 15.5),
+            "axis_ratio": np.full(number, 0.9),
+            "position_angle_deg": np.zeros(number),
+            "petrosian_radius_pixels": np.full(number, 12.0),
+            "photoz_best": redshift,
+            "photoz_risk_best": np.full(number, 0.1),
+        }
+    )
+    table["flux_ratio_i"][0] = 1.0
+    return table
+
+
+@pytest.fixture
+def measured(tmp_path):
+    """A catalogue with its arms, three of its cutouts, and predictions for two of them."""
+    table = catalogue()
+    table.write(tmp_path / "arms.ecsv", format="ascii.ecsv")
+    arms = Table(
+        {
+            "object_id": ["g01", "g01"],
+            "pitch_angle_deg": [15.0, 20.0],
+            "chirality": ["Z", "Z"],
+            "inner_radius_pixels": [3.0, 3.0],
+            "outer_radius_pixels": [11.0, 10.0],
+            "azimuth_deg": [0.0, 180.0],
+        }
+    )
+    arms.write(tmp_path / "arms-arms.ecsv", format="ascii.ecsv")
+    random = np.random.default_rng(1)
+    for name in ("g01", "g02", "g03"):
+        flux = random.normal(10, 1, (2, 32, 32)).astype(np.float32)
+        cutout = Cutout(object_id=name, flux=flux, bands=("g", "i"), unit="nJy")
+        write_cutout(cutout, tmp_path / "cutouts" / f"{name}.fits")
+        if name != "g03":
+            probability = np.zeros((1, 32, 32), np.float32)
+            probability[0, 10:14, 8:20] = 0.9
+            prediction = Prediction(
+                object_id=name, survey="", probability=probability, classes=("arm",), threshold=0.5, run="a run"
+            )
+            write_prediction(prediction, tmp_path / "maps")
+    return tmp_path
+
+
+def page(folder) -> tuple[str, dict]:
+    text = (folder / "gallery.html").read_text()
+    found = re.search(r'id="data">(.*?)</script>', text, re.DOTALL)
+    assert found is not None
+    return text, json.loads(found.group(1))
+
+
+def test_a_catalogue_becomes_figures_numbers_and_a_page(measured, capsys):
+    out = measured / "figures"
+    arguments = ["figures", str(measured / "arms.ecsv"), "--out", str(out), "--resamples", "20"]
+    assert run([*arguments, "--inputs", str(measured / "cutouts"), "--masks", str(measured / "maps")]) == 0
+    said = capsys.readouterr()
+    relations = Table.read(out / "relations.ecsv", format="ascii.ecsv")
+    assert set(relations["quantity"]) == {"redshift"}
+    assert relations["value"][0] > 0.9
+    assert (out / "flux_ratio_i.png").stat().st_size > 1000
+    assert (out / "flux_ratio_i-redshift.png").exists()
+    assert "6 of 60 galaxies left out of the statistics" in said.out
+    assert "the catalogue tells no log_sfr, log_ssfr, sfr, ssfr" in said.err
+    assert "57 galaxies of the catalogue are not among the inputs" in said.err
+    text, data = page(out)
+    assert data["rows"] == 60
+    batch = re.search(r'id="thumbs-0">\n(.*?)</script>', text, re.DOTALL)
+    assert batch is not None
+    assert [line != "-" for line in batch.group(1).strip().split("\n")[:5]] == [False, True, True, True, False]
+
+
+def test_only_bands_ratios_are_drawn_and_not_their_errors(measured, capsys):
+    run(["figures", str(measured / "arms.ecsv"), "--out", str(measured / "f"), "--resamples", "5"])
+    assert sorted(path.name for path in (measured / "f").iterdir()) == [
+        "flux_ratio_i-redshift.png",
+        "flux_ratio_i.png",
+        "relations.ecsv",
+    ]
+
+
+def test_of_more_galaxies_than_the_page_takes_evenly_many_are_shown(measured, capsys):
+    arguments = ["figures", str(measured / "arms.ecsv"), "--out", str(measured / "f"), "--resamples", "5"]
+    run([*arguments, "--inputs", str(measured / "cutouts"), "--masks", str(measured / "maps"), "--gallery", "7"])
+    _, data = page(measured / "f")
+    ids = next(column["values"] for column in data["columns"] if column["name"] == "object_id")
+    assert ids == ["g00", "g09", "g18", "g27", "g36", "g45", "g54"]
+    assert "shows 7 of 60" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("more", "sentence"),
+    [
+        (["--columns", "flux_ratio_z"], "no column flux_ratio_z"),
+        (["--masks", "maps"], "needs both --inputs"),
+        (["--inputs", "cutouts", "--masks", "maps", "--gallery", "0"], "give 1 galaxy or more"),
+    ],
+)
+def test_what_cannot_be_drawn_is_one_sentence(measured, capsys, more, sentence):
+    more = [str(measured / word) if word in ("maps", "cutouts") else word for word in more]
+    assert run(["figures", str(measured / "arms.ecsv"), "--out", str(measured / "f"), "--resamples", "5", *more]) == 2
+    assert sentence in capsys.readouterr().err
+
+
+def test_a_catalogue_of_pictures_without_ratios_still_has_its_page(tmp_path, measured, capsys):
+    table = catalogue()
+    table["flux_ratio_i"] = np.float32(math.nan)
+    table.write(tmp_path / "pictures.ecsv", format="ascii.ecsv")
+    arguments = ["figures", str(tmp_path / "pictures.ecsv"), "--out", str(tmp_path / "f")]
+    assert run([*arguments, "--inputs", str(measured / "cutouts"), "--masks", str(measured / "maps")]) == 0
+    assert "no galaxy has a number there; not drawn" in capsys.readouterr().err
+    assert (tmp_path / "f" / "gallery.html").exists()
