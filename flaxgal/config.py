@@ -15,6 +15,7 @@ from typing import Any, Literal, TypeVar
 
 __all__ = [
     "CLASSIFIERS",
+    "CONVNEXT_SIZES",
     "DEFAULT_CLASSIFIER",
     "DEFAULT_UNET",
     "SEED_CLASSIFIER",
@@ -149,13 +150,14 @@ class UNetConfig:
     """One output map a class: arm, or arm and bar."""
     widths: tuple[int, ...] = (16, 32, 64, 128)
     """Channels at each level, finest first; the depth is their number."""
-    block: Literal["residual", "plain"] = "residual"
-    """residual: convolutions after GroupNorm, added to what came in; plain: the seed's two convolutions with ReLU."""
+    block: Literal["residual", "plain", "convnext"] = "residual"
+    """residual: convolutions after GroupNorm, added to what came in; plain: the seed's two convolutions with ReLU;
+    convnext: a ConvNeXt (Liu et al. 2022) on the way down, whose finest level is 4 times smaller than the picture."""
     blocks: tuple[int, ...] = (0, 1, 1, 2)
     """Residual blocks at each level, on the way down and again on the way up; one number stands for every level.
-    A plain network has one block at each."""
+    A plain network has one block at each, a convnext one these ConvNeXt blocks down and one residual block up."""
     dropout: tuple[float, ...] = (0.0, 0.0, 0.0, 0.1)
-    """Dropout rate at each level; one number stands for every level."""
+    """Dropout rate at each level; one number stands for every level. Of ConvNeXt blocks it leaves out whole ones."""
     initial_probability: float = 0.08
     """What an untrained network answers on average: near the share of arm pixels, so that training starts calm."""
     dtype: Literal["float32", "bfloat16"] = "float32"
@@ -175,16 +177,21 @@ class UNetConfig:
             raise ValueError(f"a plain U-Net has one block a level, blocks is {self.blocks}: give blocks 1")
         if self.image_size % self.size_multiple:
             raise ValueError(
-                f"pictures of {self.image_size} pixels cannot be halved {len(self.widths) - 1} times: "
+                f"pictures of {self.image_size} pixels cannot be halved {self.halvings} times: "
                 f"give an image_size that is a multiple of {self.size_multiple}, or fewer widths"
             )
         probability = self.initial_probability
         _require(0 < probability < 1, "initial_probability", probability, "a number between 0 and 1")
 
     @property
+    def halvings(self) -> int:
+        """How often a picture is halved on the way down to the coarsest level."""
+        return len(self.widths) - 1 + (2 if self.block == "convnext" else 0)
+
+    @property
     def size_multiple(self) -> int:
         """What the sides of a picture must be multiples of."""
-        return 2 ** (len(self.widths) - 1)
+        return 2**self.halvings
 
     @property
     def level_blocks(self) -> tuple[int, ...]:
@@ -208,6 +215,19 @@ SEED_UNET = UNetConfig(
 DEFAULT_UNET = UNetConfig()
 
 
+CONVNEXT_SIZES = {
+    "atto": ((40, 80, 160, 320), (2, 2, 6, 2)),
+    "femto": ((48, 96, 192, 384), (2, 2, 6, 2)),
+    "pico": ((64, 128, 256, 512), (2, 2, 6, 2)),
+    "nano": ((80, 160, 320, 640), (2, 2, 8, 2)),
+    "tiny": ((96, 192, 384, 768), (3, 3, 9, 3)),
+    "small": ((96, 192, 384, 768), (3, 3, 27, 3)),
+    "base": ((128, 256, 512, 1024), (3, 3, 27, 3)),
+    "large": ((192, 384, 768, 1536), (3, 3, 27, 3)),
+}
+"""Widths and blocks of the ConvNeXts that have a name."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class ClassifierConfig:
     """A network that says of a whole picture what galaxy it shows: what goes in, how deep and how wide."""
@@ -216,16 +236,17 @@ class ClassifierConfig:
     """Pixels on a side while training. A residual network takes pictures of any size, the seed's only these."""
     bands: tuple[str, ...] = ("grey",)
     """Names of the input channels, 1 to 5. "grey" is one picture made of whatever bands there are."""
-    network: Literal["residual", "c2"] = "residual"
-    """residual: the U-Net's way down, then the mean over the picture; c2: the seed's."""
+    network: Literal["residual", "c2", "convnext"] = "residual"
+    """residual: the U-Net's way down, then the mean over the picture; c2: the seed's; convnext: Liu et al. 2022."""
     widths: tuple[int, ...] = (16, 32, 64, 128)
     """Channels at each level, finest first; the depth is their number."""
     blocks: tuple[int, ...] = (0, 1, 1, 2)
-    """Residual blocks at each level; one number stands for every level. The c2 network has none to choose."""
+    """Blocks at each level; one number stands for every level. The c2 network has none to choose."""
     stem: Literal[1, 2, 4] = 1
-    """How many times smaller than the picture the finest level is: 1 like the U-Net, 2 or 4 for less work."""
+    """How many times smaller than the picture the finest level is: 1 like the U-Net, 2 or 4 for less work.
+    A convnext network's is 4."""
     dropout: tuple[float, ...] = (0.0, 0.0, 0.0, 0.1)
-    """Dropout rate at each level; one number stands for every level."""
+    """Dropout rate at each level; one number stands for every level. Of ConvNeXt blocks it leaves out whole ones."""
     head_dropout: float = 0.2
     """Dropout rate of what the levels found in the whole picture, before the dense layers."""
     dense: tuple[int, ...] = ()
@@ -240,6 +261,8 @@ class ClassifierConfig:
         _require(self.stem in (1, 2, 4), "stem", self.stem, "1, 2 or 4")
         _require(0 <= self.head_dropout < 1, "head_dropout", self.head_dropout, "a rate from 0 to below 1")
         _require(all(width >= 1 for width in self.dense), "dense", self.dense, "1 or more for each dense layer")
+        if self.network == "convnext":
+            _require(self.stem == 4, "stem", self.stem, "4 to a convnext network")
         if self.network != "c2":
             return
         if len(self.widths) != 3 or self.blocks != (1,) or self.stem != 1:

@@ -27,6 +27,7 @@ __all__ = [
     "dropout",
     "max_pool",
     "mix_channels",
+    "on_images",
     "space_to_depth",
 ]
 
@@ -116,7 +117,7 @@ class Convolution(nnx.Module):
 
     def __call__(self, *images: Float[Array, "n y x _"]) -> Float[Array, "n yy xx out"]:
         """The sum of the parts' convolutions, and the bias."""
-        first, total = 0, _on_images(self.bias[...], images[0])
+        first, total = 0, on_images(self.bias[...], images[0])
         for image in images:
             last = first + image.shape[-1]
             total = total + convolve(image, self.kernel[:, :, first:last], self.padding)
@@ -134,7 +135,7 @@ class Upsample(nnx.Module):
     def __call__(self, image: Image) -> Float[Array, "n 2*y 2*x out"]:
         """The image at twice the size."""
         pixels = mix_channels(image, self.kernel[...])
-        return depth_to_space(pixels + _on_images(jnp.tile(self.bias[...], 4), image))
+        return depth_to_space(pixels + on_images(jnp.tile(self.bias[...], 4), image))
 
 
 class Downsample(nnx.Module):
@@ -147,7 +148,7 @@ class Downsample(nnx.Module):
 
     def __call__(self, image: Image) -> Float[Array, "n yy xx out"]:
         """The image, `factor` times smaller on each side."""
-        return mix_channels(space_to_depth(image, self.factor), self.kernel[...]) + _on_images(self.bias[...], image)
+        return mix_channels(space_to_depth(image, self.factor), self.kernel[...]) + on_images(self.bias[...], image)
 
 
 class Dense(nnx.Module):
@@ -173,6 +174,8 @@ class GroupNorm(nnx.Module):
         self.scale = nnx.Param(jnp.ones(channels, jnp.float32))
         self.bias = nnx.Param(jnp.zeros(channels, jnp.float32))
         self.groups = max(1, channels // group_width)
+        if channels % self.groups:  # a width that is no multiple of 8: as many groups as go into it
+            self.groups = next(groups for groups in range(self.groups, 0, -1) if channels % groups == 0)
         self.epsilon = epsilon
 
     def __call__(self, image: Image) -> Image:
@@ -293,7 +296,7 @@ class ResidualUp(nnx.Module):
         return _in_turn(self.blocks, self.upsample(image) + skip, key)
 
 
-def _on_images(values: Float[Array, "channel"], image: Array) -> Float[Array, "1 1 1 channel"]:
+def on_images(values: Float[Array, "channel"], image: Array) -> Float[Array, "1 1 1 channel"]:
     """One value a channel, ready to meet images of the same precision."""
     return values.astype(image.dtype)[None, None, None]
 

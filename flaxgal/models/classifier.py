@@ -9,9 +9,10 @@ from jaxtyping import Array, Float
 
 from flaxgal.config import ClassifierConfig
 from flaxgal.models.blocks import Dense, GroupNorm, dropout
+from flaxgal.models.convnext import LayerNorm, convnext_levels
 from flaxgal.models.encoder import endless_keys, pad_around, pooled_levels, residual_levels
 
-__all__ = ["Classifier", "class_logits"]
+__all__ = ["Classifier", "class_features", "class_logits"]
 
 
 class Classifier(nnx.Module):
@@ -41,6 +42,10 @@ class Classifier(nnx.Module):
             down = pooled_levels(bands, widths, rates=rates, rngs=rngs)
             self.norm = None
             found = _pooled_side(config.image_size) ** 2 * widths[-1]
+        elif config.network == "convnext":
+            down = convnext_levels(bands, widths, blocks=config.level_blocks, rates=rates, rngs=rngs)
+            self.norm = LayerNorm(widths[-1])
+            found = widths[-1]
         else:
             down = residual_levels(bands, widths, blocks=config.level_blocks, rates=rates, stem=config.stem, rngs=rngs)
             self.norm = GroupNorm(widths[-1])
@@ -86,6 +91,8 @@ class Classifier(nnx.Module):
         """One vector a galaxy: the mean of each channel over the picture, or in a c2 network all its pixels."""
         if self.norm is None:
             return image.reshape(image.shape[0], -1)
+        if self.config.network == "convnext":
+            return self.norm(jnp.mean(image, axis=(1, 2)))
         return jnp.mean(jax.nn.relu(self.norm(image)), axis=(1, 2))
 
     def _check(self, shape: tuple[int, ...]) -> None:
@@ -102,6 +109,15 @@ class Classifier(nnx.Module):
                 f"a c2 network for pictures of {size} × {size} pixels takes no others, found {y} × {x}: "
                 f"resample the pictures, or train a residual network, which takes any size"
             )
+
+
+@jax.jit
+def class_features(
+    model: Classifier, image: Float[Array, "n y x band"]
+) -> tuple[Float[Array, "n feature"], Float[Array, "n output"]]:
+    """Features and logits of each galaxy, for pictures in 0..1: the one are how the other came about."""
+    features = model.features(image)
+    return features, model.head(features)
 
 
 @jax.jit

@@ -1,5 +1,6 @@
 """A U-Net (Ronneberger, Fischer & Brox 2015): pictures of galaxies in, a map of logits for each class out."""
 
+import itertools
 import math
 
 import jax
@@ -8,7 +9,8 @@ from flax import nnx
 from jaxtyping import Array, Float
 
 from flaxgal.config import UNetConfig
-from flaxgal.models.blocks import Convolution, GroupNorm, PlainUp, ResidualUp
+from flaxgal.models.blocks import Convolution, GroupNorm, PlainUp, ResidualDown, ResidualUp
+from flaxgal.models.convnext import convnext_levels
 from flaxgal.models.encoder import endless_keys, plain_levels, residual_levels
 
 __all__ = ["UNet", "pad_to_multiple", "parameter_count", "predict_batch"]
@@ -18,7 +20,9 @@ class UNet(nnx.Module):
     """Where the arms are in each picture, as logits: `jax.nn.sigmoid` makes probabilities of them.
 
     The module is a pytree of float32 weights and nothing else, so that `jax.jit`, `jax.grad` and
-    `optax.apply_updates` work on it directly.
+    `optax.apply_updates` work on it directly. Its way down, `down`, is that of `Classifier`: with the same bands,
+    widths and blocks the leaves below `down/` of either serve the other. A ConvNeXt's levels begin at a quarter of the
+    picture's size; `fine` is what the way up is given at half the size and at the whole.
 
     Parameters
     ----------
@@ -33,17 +37,29 @@ class UNet(nnx.Module):
         widths, rates, blocks = config.widths, config.level_dropout, config.level_blocks
         bands = len(config.bands)
         coarser_first = list(reversed(range(len(widths) - 1)))
+        finest, fine = widths[0], []
         if config.block == "plain":
             down = plain_levels(bands, widths, rates=rates, rngs=rngs)
             up = [PlainUp(widths[level + 1], widths[level], rate=rates[level], rngs=rngs) for level in coarser_first]
+        elif config.block == "convnext":
+            down = convnext_levels(bands, widths, blocks=blocks, rates=rates, rngs=rngs)
+            finest = _finer(_finer(widths[0]))
+            fine = [
+                ResidualDown(bands, width, factor=factor, blocks=0, rate=0.0, rngs=rngs)
+                for width, factor in ((finest, 1), (_finer(widths[0]), 2))
+            ]
+            upward = [*reversed(widths), _finer(widths[0]), finest]
+            up = [
+                ResidualUp(channels, out, blocks=1, rate=0.0, rngs=rngs) for channels, out in itertools.pairwise(upward)
+            ]
         else:
             down = residual_levels(bands, widths, blocks=blocks, rates=rates, stem=1, rngs=rngs)
             up = [
                 ResidualUp(widths[level + 1], widths[level], blocks=blocks[level], rate=rates[level], rngs=rngs)
                 for level in coarser_first
             ]
-        self.down, self.up = nnx.List(down), nnx.List(up)
-        self.head = _Head(config, rngs)
+        self.down, self.up, self.fine = nnx.List(down), nnx.List(up), nnx.List(fine)
+        self.head = _Head(config, finest, rngs)
 
     def __call__(
         self, image: Float[Array, "n y x band"], *, key: jax.Array | None = None
@@ -65,7 +81,7 @@ class UNet(nnx.Module):
         self._check(image.shape)
         keys = endless_keys(key)
         image = image.astype(self.config.dtype)
-        levels = []
+        levels = [fine(image) for fine in self.fine]
         for down in self.down:
             image = down(image, key=next(keys))
             levels.append(image)
@@ -85,7 +101,7 @@ class UNet(nnx.Module):
             )
         if y % multiple or x % multiple:
             raise ValueError(
-                f"pictures of {y} × {x} pixels cannot be halved {len(self.config.widths) - 1} times: the sides must be "
+                f"pictures of {y} × {x} pixels cannot be halved {self.config.halvings} times: the sides must be "
                 f"multiples of {multiple}; pad them with flaxgal.models.unet.pad_to_multiple"
             )
 
@@ -99,8 +115,8 @@ def predict_batch(model: UNet, image: Float[Array, "n y x band"]) -> Float[Array
 class _Head(nnx.Module):
     """The last layer: features to logits, in float32, starting out at `config.initial_probability` everywhere."""
 
-    def __init__(self, config: UNetConfig, rngs: nnx.Rngs):
-        plain, width = config.block == "plain", config.widths[0]
+    def __init__(self, config: UNetConfig, width: int, rngs: nnx.Rngs):
+        plain = config.block == "plain"
         self.norm = None if plain else GroupNorm(width)
         self.convolution = Convolution(
             width,
@@ -115,6 +131,11 @@ class _Head(nnx.Module):
     def __call__(self, image: Float[Array, "n y x channel"]) -> Float[Array, "n y x class"]:
         image = image.astype(jnp.float32)
         return self.convolution(image if self.norm is None else jax.nn.relu(self.norm(image)))
+
+
+def _finer(width: int) -> int:
+    """Channels at twice the size: half as many, in whole groups of 8."""
+    return 8 * max(1, -(-width // 16))
 
 
 def parameter_count(model: nnx.Module) -> int:

@@ -11,12 +11,16 @@ import optax
 import pytest
 from flax import nnx
 
-from flaxgal.config import DEFAULT_UNET, SEED_UNET, UNetConfig
+from flaxgal.config import CONVNEXT_SIZES, DEFAULT_UNET, SEED_UNET, UNetConfig
 from flaxgal.models.unet import UNet, pad_to_multiple, parameter_count
 
 SMALL = UNetConfig(image_size=16, widths=(8, 16), blocks=(1,), dropout=(0.2,))
 SMALL_PLAIN = UNetConfig(image_size=16, widths=(4, 6), block="plain", blocks=(1,), dropout=(0.2,))
+WIDTHS, BLOCKS = CONVNEXT_SIZES["atto"]
+ATTO = UNetConfig(bands=("g", "r", "i"), block="convnext", widths=WIDTHS, blocks=BLOCKS)
+SMALL_CONVNEXT = UNetConfig(image_size=16, widths=(8, 12), block="convnext", blocks=(1,), dropout=(0.2,))
 BOTH = pytest.mark.parametrize("config", [SMALL, SMALL_PLAIN], ids=["residual", "plain"])
+ALL = pytest.mark.parametrize("config", [SMALL, SMALL_PLAIN, SMALL_CONVNEXT], ids=["residual", "plain", "convnext"])
 
 
 @functools.cache
@@ -51,6 +55,7 @@ def picture(n=2, size=16, band=1, seed=0):
         (DEFAULT_UNET, 863_521),
         (dataclasses.replace(DEFAULT_UNET, classes=("arm", "bar")), 863_666),
         (dataclasses.replace(DEFAULT_UNET, bands=("g", "r", "i")), 863_809),
+        (ATTO, 4_271_009),
     ],
 )
 def test_the_number_of_weights_is_the_golden_one(config, count):
@@ -64,7 +69,7 @@ def test_the_seed_counts_what_its_layers_add_up_to():
     assert parameter_count(nnx.eval_shape(lambda: UNet(SEED_UNET, nnx.Rngs(params=0)))) == down + up + 16 + 1
 
 
-@BOTH
+@ALL
 def test_gradients_and_updates_work_on_the_module_itself(config):
     model, image = make(config), picture()
     optimizer = optax.adam(1e-2)
@@ -87,7 +92,7 @@ def test_gradients_and_updates_work_on_the_module_itself(config):
     assert step._cache_size() == 1
 
 
-@BOTH
+@ALL
 def test_every_weight_has_a_gradient(config):
     model, image = shaken(config), picture()
     gradient = jax.jit(jax.grad(lambda model: jnp.sum(model(image) ** 2)))(model)
@@ -95,7 +100,7 @@ def test_every_weight_has_a_gradient(config):
         assert np.any(leaf != 0), jax.tree_util.keystr(path)
 
 
-@BOTH
+@ALL
 def test_a_network_holds_float32_weights_and_nothing_else(config):
     leaves = jax.tree.leaves(make(dataclasses.replace(config, dtype="bfloat16")))
     assert {leaf.dtype for leaf in leaves} == {jnp.dtype("float32")}
@@ -178,7 +183,7 @@ def test_the_default_starts_out_at_its_prior():
     assert float(probability.max()) < 0.6
 
 
-@BOTH
+@ALL
 @pytest.mark.parametrize("bands", [("grey",), ("g", "r", "i")])
 @pytest.mark.parametrize("classes", [("arm",), ("arm", "bar")])
 def test_there_is_a_map_of_float32_for_each_class(config, bands, classes):
@@ -188,7 +193,7 @@ def test_there_is_a_map_of_float32_for_each_class(config, bands, classes):
     assert logits.dtype == jnp.float32
 
 
-@BOTH
+@ALL
 def test_bfloat16_is_close_to_float32(config):
     model = shaken(config)
     narrow = make(dataclasses.replace(config, dtype="bfloat16"))
@@ -226,6 +231,7 @@ def test_pictures_with_other_bands_are_refused():
         ({"blocks": (1, 2, 3)}, "blocks has 3 values for the 4 levels"),
         ({"block": "plain"}, "a plain U-Net has one block a level"),
         ({"image_size": 60}, "60 pixels cannot be halved 3 times"),
+        ({"image_size": 48, "block": "convnext"}, "48 pixels cannot be halved 5 times"),
         ({"initial_probability": 0.0}, "initial_probability is 0.0"),
     ],
 )
