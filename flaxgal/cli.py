@@ -18,7 +18,9 @@ from tyro.conf import Positional, arg
 
 from flaxgal.cli_annotate import annotate, retrain
 from flaxgal.cli_fetch import fetch_commands
+from flaxgal.cli_figures import figures
 from flaxgal.cli_labels import build, rank
+from flaxgal.cli_measure import measure
 from flaxgal.cli_store import store_commands
 from flaxgal.cli_words import Flat, Inputs, RunFolder, already, closing, say
 from flaxgal.compiled import keep_compiled
@@ -83,6 +85,8 @@ def mock(
     number: int = 10000,
     seed: int = 0,
     form: Literal["snapshot", "cutouts"] = "snapshot",
+    task: Literal["arms", "classes"] = "arms",
+    balanced: bool = True,
     bands: tuple[str, ...] = ("grey",),
     classes: tuple[str, ...] = ("arm",),
     config: Annotated[MockConfig, arg(name="mock")] = POPULATION,
@@ -92,10 +96,12 @@ def mock(
     Example: flaxgal mock snapshots/ --number 10000
 
     Args:
-        out: Folder to write to; a snapshot goes into OUT/mocks/VERSION.
+        out: Folder to write to; a snapshot goes into OUT/mocks/VERSION, one of classes into OUT/mock_classes/VERSION.
         number: How many galaxies.
         seed: Another number makes other galaxies.
         form: A dataset snapshot of pictures, or one FITS cutout a galaxy with a table of the truth.
+        task: What a snapshot is for: arms, with their masks; or classes, for `flaxgal train morphology` and the like.
+        balanced: Of a snapshot of classes: as many E as S0 as Sp, whatever --mock.class-fractions says.
         bands: Of a snapshot's pictures: grey, or some of --mock.bands.
         classes: Of a snapshot's masks: arm, or arm and bar.
         config: The population.
@@ -110,8 +116,11 @@ def mock(
     from dataclasses import asdict
 
     from flaxgal.datasets.builders import build_snapshot
-    from flaxgal.datasets.mocks import mock_examples
+    from flaxgal.datasets.mocks import build_mock_classes, mock_examples
 
+    if task == "classes":
+        print(build_mock_classes(out, config, number=number, seed=seed, bands=bands, balanced=balanced, track=track))
+        return 0
     snapshot = build_snapshot(
         track(mock_examples(config, number=number, seed=seed, bands=bands, classes=classes), "mock galaxies", number),
         out,
@@ -192,40 +201,6 @@ def predict(run: RunFolder, inputs: Inputs, *, out: Path, config: Annotated[Pred
     return closing(f"{done} galaxies segmented{already(kept)}: {out}", done + kept, left_out)
 
 
-def measure(inputs: Inputs, *, masks: Path, out: Path = Path("arms")) -> int:
-    """Measure arm flux ratios: arm flux ÷ total flux in each band, with errors and flags.
-
-    Example: flaxgal measure cutouts/ --masks maps/ --out arms.ecsv
-
-    Args:
-        inputs: Cutout files, folders or label stores.
-        masks: Folder that `flaxgal predict` wrote.
-        out: Table to write: .ecsv or .parquet; both when it has no ending.
-    """
-    from flaxgal.inputs import cutouts_from, number_of
-    from flaxgal.measure.catalogue import FORMATS, check_format, measure_galaxies, to_table, write_catalogue
-    from flaxgal.measure.journal import MeasureJournal
-    from flaxgal.survey.cutout import Unreadable
-
-    outs = [out] if out.suffix else [out.with_suffix(ending) for ending in FORMATS]
-    for path in outs:
-        check_format(path)
-    journal, rows, left_out = MeasureJournal(out, masks=masks), [], []
-    found = measure_galaxies(cutouts_from(inputs), masks, measured=journal.measured)
-    for item in track(found, "galaxies measured", number_of(inputs)):
-        if isinstance(item, Unreadable):
-            left_out.append(item.reason)
-        else:
-            journal.add(item)
-            rows.append(item)
-    if rows:
-        for path in outs:
-            write_catalogue(to_table(rows), path)
-    journal.remove()
-    where = " and ".join(map(str, outs)) if rows else "no table written"
-    return closing(f"{len(rows)} galaxies measured: {where}", len(rows), left_out)
-
-
 def _experiment(arguments: Sequence[str]) -> tuple[TrainConfig, list[str]]:
     """The config of the experiment file after `train`, and the arguments without it."""
     if len(arguments) < 2 or arguments[0] != "train" or not arguments[1].endswith(".py"):
@@ -259,7 +234,7 @@ def _application(default: TrainConfig) -> Any:
     app.command(mock)
     app.command(fetch_commands(), name="fetch")
     app.command(store_commands(), name="store")
-    for command in (build, train, evaluate, predict, measure, rank, annotate, retrain):
+    for command in (build, train, evaluate, predict, measure, figures, rank, annotate, retrain):
         app.command(command)
     return app
 

@@ -2,45 +2,178 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from flaxgal.survey.cutout import Cutout, Unreadable, find_cutouts, read_cutouts
+from flaxgal.survey.cutout import Cutout, Unreadable, find_cutouts, read_cutout
 
 if TYPE_CHECKING:
     from flaxgal.labels.store import Store
 
-__all__ = ["cutouts_from", "number_of"]
+__all__ = [
+    "Files",
+    "Held",
+    "Source",
+    "Stored",
+    "a_second",
+    "cutouts_from",
+    "number_of",
+    "read_once",
+    "sources_from",
+    "stamp_of",
+]
 
 
-def cutouts_from(inputs: Sequence[Path], *, pixel_scale_arcsec: float | None = None) -> Iterator[Cutout | Unreadable]:
-    """Every galaxy of `inputs`, one at a time; what cannot be read comes as `Unreadable`.
+@dataclass(frozen=True)
+class Files:
+    """A galaxy in a file, or in one file a band."""
+
+    paths: tuple[Path, ...]
+    pixel_scale_arcsec: float | None = None
+
+    @property
+    def name(self) -> str:
+        """Where it is from, for a sentence."""
+        return str(self.paths[0])
+
+    @property
+    def stamp(self) -> str:
+        """What changes when the galaxy's files change."""
+        return stamp_of(*self.paths)
+
+    def read(self) -> Cutout | Unreadable:
+        """The galaxy, or why it cannot be read."""
+        try:
+            return read_cutout(self.paths, pixel_scale_arcsec=self.pixel_scale_arcsec)
+        except ValueError as error:
+            return Unreadable(self.name, str(error))
+
+
+@dataclass(frozen=True)
+class Stored:
+    """A galaxy of a label store."""
+
+    store: Path
+    object_id: str
+    cutout_sha256: str
+
+    @property
+    def name(self) -> str:
+        """Where it is from, for a sentence."""
+        return str(self.store)
+
+    @property
+    def stamp(self) -> str:
+        """What changes when the galaxy's pixels change."""
+        return f"{self.cutout_sha256}-{self.object_id}"
+
+    def read(self) -> Cutout | Unreadable:
+        """The galaxy, or why it cannot be read."""
+        try:
+            store = _opened(self.store.absolute())
+            if self.object_id not in store:
+                store.refresh()
+            return store.cutout(self.object_id)
+        except ValueError as error:
+            return Unreadable(self.object_id, f"{self.object_id} in {self.store}: {error}")
+
+
+@dataclass(frozen=True, eq=False)
+class Held:
+    """A galaxy that is in memory: an example of a dataset snapshot."""
+
+    fields: dict[str, Any]
+    """Of its `Cutout`, which itself cannot be sent to another process."""
+    name: str
+
+    @property
+    def stamp(self) -> str:
+        """What changes when the galaxy's pixels change."""
+        cutout = self.read()
+        return f"{cutout.sha256}-{cutout.object_id}"
+
+    def read(self) -> Cutout:
+        """The galaxy."""
+        return Cutout(**self.fields)
+
+
+Source = Files | Stored | Held
+"""Where a galaxy can be read, now or later, in this process or in another that sees the same disk."""
+
+
+def sources_from(inputs: Sequence[Path], *, pixel_scale_arcsec: float | None = None) -> Iterator[Source]:
+    """Where each galaxy of `inputs` can be read; files are not opened.
 
     Label stores and snapshots come first, then files that are named themselves, then folders of files, each in the
-    order given. An id comes once: a second galaxy of it, in whatever input, is `Unreadable`, as outputs are named by
-    id. A snapshot's galaxies come as pictures: that is what it holds.
+    order given.
 
     Raises
     ------
     ValueError
         If a label store or a snapshot cannot be opened at all.
     """
+    files = []
+    for path in map(Path, inputs):
+        if _is_store(path):
+            for object_id, galaxy in _store(path).galaxies().items():
+                yield Stored(path, object_id, galaxy.cutout_sha256)
+        elif _is_snapshot(path):
+            yield from (Held(fields, str(path)) for fields in _from_snapshot(path))
+        else:
+            files.append(path)
+    yield from (Files(paths, pixel_scale_arcsec) for paths in find_cutouts(files))
+
+
+def cutouts_from(inputs: Sequence[Path], *, pixel_scale_arcsec: float | None = None) -> Iterator[Cutout | Unreadable]:
+    """Every galaxy of `inputs`, one at a time, in the order of `sources_from`; what cannot be read is `Unreadable`.
+
+    An id comes once: a second galaxy of it, in whatever input, is `Unreadable`, as outputs are named by id. A
+    snapshot's galaxies come as pictures: that is what it holds.
+
+    Raises
+    ------
+    ValueError
+        If a label store or a snapshot cannot be opened at all.
+    """
+    yield from read_once(sources_from(inputs, pixel_scale_arcsec=pixel_scale_arcsec))
+
+
+def read_once(sources: Iterable[Source]) -> Iterator[Cutout | Unreadable]:
+    """The galaxies of some sources; a second one of the same id is `Unreadable`."""
     taken: dict[str, str] = {}
-    for source, item in _from_all(inputs, pixel_scale_arcsec):
+    for source in sources:
+        item = source.read()
         if isinstance(item, Cutout) and item.object_id in taken:
-            yield Unreadable(
-                item.object_id,
-                f"{item.object_id}: found this id in {source}, and before in {taken[item.object_id]}; wanted one id a "
-                f"galaxy: leave one of the two out, or give them different ids",
-            )
+            yield a_second(item.object_id, source.name, taken[item.object_id])
             continue
         if isinstance(item, Cutout):
-            taken[item.object_id] = source
+            taken[item.object_id] = source.name
         yield item
+
+
+def a_second(object_id: str, found: str, before: str) -> Unreadable:
+    """A galaxy that cannot be taken, as its id was taken before."""
+    return Unreadable(
+        object_id,
+        f"{object_id}: found this id in {found}, and before in {before}; wanted one id a galaxy: leave one of the two "
+        f"out, or give them different ids",
+    )
+
+
+def stamp_of(*paths: Path) -> str:
+    """A short text that changes when one of some files is written again, told without reading them."""
+    digest = hashlib.blake2b(digest_size=12)
+    for path in paths:
+        about = path.stat() if path.exists() else None
+        digest.update(repr((str(path.resolve()), about and (about.st_size, about.st_mtime_ns))).encode())
+    return digest.hexdigest()
 
 
 def number_of(inputs: Sequence[Path]) -> int:
@@ -56,21 +189,6 @@ def number_of(inputs: Sequence[Path]) -> int:
     return number + len(find_cutouts(files))
 
 
-def _from_all(inputs: Sequence[Path], pixel_scale_arcsec: float | None) -> Iterator[tuple[str, Cutout | Unreadable]]:
-    """Every galaxy, with words for where it is from."""
-    files = []
-    for path in map(Path, inputs):
-        if _is_store(path):
-            yield from ((str(path), item) for item in _from_store(path))
-        elif _is_snapshot(path):
-            yield from ((str(path), item) for item in _from_snapshot(path))
-        else:
-            files.append(path)
-    if files:
-        named = str(files[0]) if len(files) == 1 else "the files and folders"
-        yield from ((named, item) for item in read_cutouts(files, pixel_scale_arcsec=pixel_scale_arcsec))
-
-
 def _is_store(path: Path) -> bool:
     from flaxgal.labels.store import is_store
 
@@ -82,35 +200,30 @@ def _is_snapshot(path: Path) -> bool:
     return (path / "dataset_info.json").exists() or any(path.glob("[0-9]*.[0-9]*.[0-9]*/dataset_info.json"))
 
 
-def _from_store(path: Path) -> Iterator[Cutout | Unreadable]:
-    store = _store(path)
-    for object_id in store.galaxies():
-        try:
-            yield store.cutout(object_id)
-        except ValueError as error:
-            yield Unreadable(object_id, f"{object_id} in {path}: {error}")
-
-
-def _from_snapshot(path: Path) -> Iterator[Cutout]:
+def _from_snapshot(path: Path) -> Iterator[dict[str, Any]]:
     from flaxgal.datasets.loader import iterate_examples
 
     for example in iterate_examples(path):
-        yield Cutout(
-            object_id=example.object_id,
-            flux=np.moveaxis(example.image, -1, 0).astype(np.float32),
-            bands=example.bands,
-            unit="picture",
-            survey=example.survey,
-            ra_deg=_known(example.ra_deg),
-            dec_deg=_known(example.dec_deg),
-            first_row="top",  # a snapshot does not keep the order of rows
-        )
+        yield {
+            "object_id": example.object_id,
+            "flux": np.moveaxis(example.image, -1, 0).astype(np.float32),
+            "bands": example.bands,
+            "unit": "picture",
+            "survey": example.survey,
+            "ra_deg": _known(example.ra_deg),
+            "dec_deg": _known(example.dec_deg),
+            "first_row": "top",  # a snapshot does not keep the order of rows
+        }
 
 
 def _store(path: Path) -> Store:
     from flaxgal.labels.store import Store
 
     return Store.open(path)
+
+
+_opened = lru_cache(maxsize=4)(_store)
+"""A store as it was when this process first opened it: opening one of 100,000 galaxies takes a second."""
 
 
 def _sizes(path: Path) -> Iterable[int]:

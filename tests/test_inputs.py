@@ -1,12 +1,13 @@
 """Whatever a user names gives its galaxies, each id once; what cannot be read is named."""
 
 import math
+import pickle
 import shutil
 
 import numpy as np
 import pytest
 
-from flaxgal.inputs import cutouts_from
+from flaxgal.inputs import cutouts_from, sources_from
 from flaxgal.labels.store import Store
 from flaxgal.survey.cutout import Cutout, Unreadable, write_cutout
 
@@ -66,7 +67,7 @@ def test_an_id_in_two_inputs_comes_once(folder, store):
     (left_out,) = [item for item in items if isinstance(item, Unreadable)]
     assert left_out.name == "f1"
     assert left_out.reason == (
-        f"f1: found this id in {folder}, and before in {store.path}; wanted one id a galaxy: "
+        f"f1: found this id in {folder / 'f1.fits'}, and before in {store.path}; wanted one id a galaxy: "
         f"leave one of the two out, or give them different ids"
     )
 
@@ -102,3 +103,25 @@ def test_the_pixel_scale_goes_to_files(folder):
 def test_a_folder_that_holds_a_store_gives_its_own_files_only(folder, store):
     shutil.move(store.path, folder / "labels")
     assert ids([folder]) == ["f0", "f1"]
+
+
+def test_a_source_read_elsewhere_gives_the_same_galaxy(folder, store, snapshot):
+    direct = {item.object_id: item.sha256 for item in cutouts_from([folder, store.path, snapshot])}
+    sources = pickle.loads(pickle.dumps(list(sources_from([folder, store.path, snapshot]))))
+    assert [source.read().object_id for source in sources] == list(direct) == ["s0", "s1", "d0", "d1", "f0", "f1"]
+    assert all(source.read().sha256 == direct[source.read().object_id] for source in sources)
+
+
+def test_a_galaxy_added_to_a_store_after_it_was_first_read_is_found(store):
+    next(sources_from([store.path])).read()
+    Store.open(store.path).add(a_galaxy("s2", 2))
+    assert [source.read().object_id for source in sources_from([store.path])] == ["s0", "s1", "s2"]
+
+
+def test_a_stamp_changes_when_the_galaxy_is_written_again(folder, store):
+    stamps = [source.stamp for source in sources_from([folder, store.path])]
+    assert [source.stamp for source in sources_from([folder, store.path])] == stamps
+    assert len(set(stamps)) == 4
+    write_cutout(a_galaxy("f0", 9, ra_deg=1.0, dec_deg=1.0), folder / "f0.fits")
+    again = [source.stamp for source in sources_from([folder, store.path])]
+    assert [one == other for one, other in zip(stamps, again, strict=True)] == [True, True, False, True]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -12,24 +11,43 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from flaxgal.measure import catalogue
-from flaxgal.measure.catalogue import measure_galaxies
+from flaxgal.measure.arms import Arm
 from flaxgal.measure.flags import Flag
-from flaxgal.measure.flux import BandFlux, Measurement, measure_cutout
-from flaxgal.measure.journal import MeasureJournal, from_json, to_json
-from flaxgal.survey.cutout import Cutout, read_cutout, write_cutout
-from flaxgal.survey.prediction import Prediction, write_prediction
+from flaxgal.measure.flux import measure_cutout
+from flaxgal.measure.fourier import Fourier
+from flaxgal.measure.journal import Line, MeasureJournal, from_json, to_json
+from flaxgal.measure.record import BandFlux, Colour, Measurement
+from flaxgal.survey.cutout import Cutout
 
 UGLY = Measurement(
-    object_id="0036411448540268123 \u2028\n é", survey="HSC", ra_deg=150.123456789012345, dec_deg=-0.0, unit="nJy",
+    object_id="0036411448540268123 \u2028\n\t é", survey="HSC", ra_deg=150.123456789012345, dec_deg=-0.0, unit="nJy",
     run="runs/one", threshold=float(np.float32(0.1)), flags=Flag.FAINT | Flag.TINY_MASK,
     bands={"g": BandFlux(total_flux=0.1 + 0.2, arm_flux=5e-324, sky=1e300), "r": BandFlux()},
+    colours={"g-r": Colour(arm_mag=0.1)}, psf_matched=True, chirality="S",
+    arms=(Arm(pitch_angle_deg=1 / 3, widths_pixels=(1.0, float("nan"))), Arm()),
+    fourier=Fourier(amplitudes=(0.1, float("nan"), 0.0, 0.2, 0.3, 1e-12), arm_number=2),
 )  # fmt: skip
 
 
 def same(row: object, other: object) -> bool:
     """Equal in every digit; NaN is NaN."""
     return repr(row) == repr(other)
+
+
+def line(row: Measurement = UGLY, **changes) -> Line:
+    known = {"object_id": row.object_id, "source": "f\t\n", "image_stamp": f"i{row.object_id}", "map_stamp": "m"}
+    return Line(**(known | changes), row=to_json(row))
+
+
+def named(name: str) -> Line:
+    return line(dataclasses.replace(UGLY, object_id=name))
+
+
+def known(path: Path, masks: Path, *names: str) -> list[str]:
+    """Which of some galaxies the journal of an earlier call has."""
+    journal = MeasureJournal(path, masks=masks)
+    journal.close()
+    return [name for name in names if f"i{name}" in journal]
 
 
 @pytest.fixture
@@ -53,121 +71,129 @@ def test_a_row_comes_back_from_json_with_every_digit_and_every_nan(spiral):
         assert "\n" not in to_json(row)
 
 
-@pytest.mark.parametrize("line", ["", "{", "3", "{}", '{"object_id": "a"}', '{"bands": {"g": 3}}'])
-def test_a_line_that_is_no_row_is_refused(line):
+@pytest.mark.parametrize("content", ["", "{", "3", "{}", '{"object_id": "a"}', '{"bands": {"g": 3}}', '{"arms": 3}'])
+def test_a_line_that_is_no_row_is_refused(content):
     with pytest.raises(ValueError):  # noqa: PT011 - json has words of its own for some of them
-        from_json(line)
+        from_json(content)
 
 
 def test_rows_are_read_back_in_the_next_call_and_gone_once_removed(tmp_path, masks):
     out = tmp_path / "new" / "arms.ecsv"
     journal = MeasureJournal(out, masks=masks)
-    assert journal.measured == {}
-    assert not out.parent.exists()
-    for row in (UGLY, dataclasses.replace(UGLY, object_id="other")):
-        journal.add(row)
+    for one in (line(), named("other")):
+        journal.add(one)
+    assert same(next(iter(journal.rows())), UGLY)
+    journal.close()
     again = MeasureJournal(out, masks=masks)
     assert again.path.name == "arms.ecsv.partial.jsonl"
-    assert list(again.measured) == [UGLY.object_id, "other"]
-    assert same(again.measured[UGLY.object_id], UGLY)
+    assert len(again) == 0
+    assert again.earlier(f"i{UGLY.object_id}") == line()
     size = again.path.stat().st_size
-    again.add(again.measured["other"])
+    again.keep(again.earlier("iother"))
+    again.keep(again.earlier(f"i{UGLY.object_id}"))
     assert again.path.stat().st_size == size
-    again.remove()
+    assert [row.object_id for row in again.rows()] == ["other", UGLY.object_id], "in the order of this call"
     again.remove()
     assert list(out.parent.iterdir()) == []
 
 
-@pytest.mark.parametrize("tail", [b'{"object_id": "cut', b"{}\n", b"\x00\x00\xff\n", to_json(UGLY).encode()])
+def test_a_galaxy_that_is_measured_again_has_its_new_row(tmp_path, masks):
+    out = tmp_path / "arms.ecsv"
+    journal = MeasureJournal(out, masks=masks)
+    journal.add(line())
+    journal.add(line(dataclasses.replace(UGLY, arm_pixels=7)))
+    assert [row.arm_pixels for row in journal.rows()] == [7]
+    journal.close()
+    assert from_json(MeasureJournal(out, masks=masks).earlier(f"i{UGLY.object_id}").row).arm_pixels == 7
+
+
+TORN = [b'["cut', b"{}\n", b"[1]\t{}\n", b"\x00\x00\xff\n", b'["a", "b", "c", "d"]\t' + to_json(UGLY).encode()]
+
+
+@pytest.mark.parametrize("tail", TORN)
 def test_a_torn_last_line_is_dropped_and_the_next_row_stands_on_its_own(tmp_path, masks, tail):
-    journal = MeasureJournal(tmp_path / "arms.ecsv", masks=masks)
-    journal.add(dataclasses.replace(UGLY, object_id="first"))
+    out = tmp_path / "arms.ecsv"
+    journal = MeasureJournal(out, masks=masks)
+    journal.add(named("first"))
+    journal.close()
     with journal.path.open("ab") as file:
         file.write(tail)
-    again = MeasureJournal(tmp_path / "arms.ecsv", masks=masks)
-    assert list(again.measured) == ["first"]
-    again.add(dataclasses.replace(UGLY, object_id="next"))
-    assert list(MeasureJournal(tmp_path / "arms.ecsv", masks=masks).measured) == ["first", "next"]
+    again = MeasureJournal(out, masks=masks)
+    assert "ifirst" in again
+    again.add(named("next"))
+    again.close()
+    assert known(out, masks, "first", "next", "d") == ["first", "next"]
 
 
-def test_a_journal_of_other_masks_or_other_predictions_is_begun_anew(tmp_path, masks):
+def test_a_journal_of_other_masks_or_predictions_is_refused_and_kept(tmp_path, masks):
     out, elsewhere = tmp_path / "arms.ecsv", tmp_path / "elsewhere"
     elsewhere.mkdir()
     (elsewhere / "predictions.json").write_text((masks / "predictions.json").read_text())
-    MeasureJournal(out, masks=masks).add(UGLY)
-    assert MeasureJournal(out, masks=elsewhere).measured == {}
-    assert list(MeasureJournal(out, masks=masks).measured) == [UGLY.object_id], "to look at it loses nothing"
-    (masks / "predictions.json").write_text(json.dumps({"run": "runs/two", "threshold": 0.5}))
     journal = MeasureJournal(out, masks=masks)
-    assert journal.measured == {}
-    journal.add(dataclasses.replace(UGLY, object_id="new"))
-    assert list(MeasureJournal(out, masks=masks).measured) == ["new"]
+    journal.add(named("a"))
+    journal.close()
+    with pytest.raises(ValueError, match=r"holds rows that were measured with .*maps, now it is .*elsewhere; finish"):
+        MeasureJournal(out, masks=elsewhere)
+    (masks / "predictions.json").write_text(json.dumps({"run": "runs/two", "threshold": 0.5}))
+    with pytest.raises(ValueError, match="holds rows that were measured with other predictions; finish that call"):
+        MeasureJournal(out, masks=masks)
+    (masks / "predictions.json").write_text(json.dumps({"run": "runs/one", "threshold": 0.5}))
+    assert known(out, masks, "a") == ["a"]
 
 
-@pytest.mark.parametrize("content", [b"", b"{", b"not a journal\n", b"\xff\xfe\n"])
-def test_a_file_that_is_no_journal_is_begun_anew(tmp_path, masks, content):
-    MeasureJournal(tmp_path / "arms.ecsv", masks=masks).path.write_bytes(content)
-    journal = MeasureJournal(tmp_path / "arms.ecsv", masks=masks)
-    assert journal.measured == {}
-    journal.add(UGLY)
-    assert list(MeasureJournal(tmp_path / "arms.ecsv", masks=masks).measured) == [UGLY.object_id]
+@pytest.mark.parametrize("content", [b"", b"{", b'{"software": "fl'])
+def test_a_journal_that_was_killed_in_its_first_line_is_begun_anew(tmp_path, masks, content):
+    out = tmp_path / "arms.ecsv"
+    (tmp_path / "arms.ecsv.partial.jsonl").write_bytes(content)
+    journal = MeasureJournal(out, masks=masks)
+    journal.add(named("a"))
+    journal.close()
+    assert known(out, masks, "a") == ["a"]
 
 
-def write_maps(spirals: list, folder: Path) -> None:
-    for drawn in spirals:
-        probability = drawn.arm_mask.astype(np.float32)[None]
-        write_prediction(Prediction(drawn.cutout.object_id, "drawn", probability, ("arm",), 0.5, "runs/one"), folder)
+@pytest.mark.parametrize("content", [b"somebody's diary\n", b"\xff\xfe\n", b"[1, 2]\n", b"3\n"])
+def test_a_file_that_is_no_journal_is_left_alone(tmp_path, masks, content):
+    path = tmp_path / "arms.ecsv.partial.jsonl"
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match="is no journal of flaxgal measure"):
+        MeasureJournal(tmp_path / "arms.ecsv", masks=masks)
+    assert path.read_bytes() == content
 
 
-def test_an_earlier_row_is_not_taken_for_an_image_of_the_same_name_in_other_bands_or_units(tmp_path, spiral):
-    drawn = spiral(0)
-    write_maps([drawn], tmp_path)
-    earlier = {"drawn-0": dataclasses.replace(measure_cutout(drawn.cutout, drawn.arm_mask), run="earlier")}
-    for cutout, run in (
-        (drawn.cutout, "earlier"),
-        (drawn.cutout.select(["r"]), "runs/one"),
-        (dataclasses.replace(drawn.cutout, unit="count"), "runs/one"),
-    ):
-        (row,) = measure_galaxies([cutout], tmp_path, measured=earlier)
-        assert isinstance(row, Measurement)
-        assert (row.run, tuple(row.bands)) == (run, cutout.bands)
+def test_two_calls_do_not_write_the_same_catalogue_at_a_time(tmp_path, masks):
+    first = MeasureJournal(tmp_path / "arms.ecsv", masks=masks)
+    with pytest.raises(ValueError, match="another flaxgal measure is writing it"):
+        MeasureJournal(tmp_path / "arms.ecsv", masks=masks)
+    first.close()
+    MeasureJournal(tmp_path / "arms.ecsv", masks=masks).remove()
 
 
-NIGHT = """
-import os, signal, sys
+FULL = """
+import resource, signal, sys
 from pathlib import Path
-from flaxgal.measure.catalogue import MeasureJournal, measure_galaxies
-from flaxgal.survey.cutout import read_cutout
-
-images, masks, out = map(Path, sys.argv[1:])
-cutouts = map(read_cutout, sorted(images.iterdir()))
-journal = MeasureJournal(out, masks=masks)
-for number, row in enumerate(measure_galaxies(cutouts, masks, measured=journal.measured), start=1):
-    journal.add(row)
-    if number == 3:
-        os.kill(os.getpid(), signal.SIGKILL)
+sys.path.insert(0, sys.argv[3])
+from test_journal import MeasureJournal, named
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+journal = MeasureJournal(Path(sys.argv[1]), masks=Path(sys.argv[2]))
+room = journal.path.stat().st_size + 5000
+resource.setrlimit(resource.RLIMIT_FSIZE, (room, room))
+for number in range(100):
+    try:
+        journal.add(named(str(number)))
+    except OSError as error:
+        print(number, error)
+        break
+journal.close()
+assert journal.path.read_bytes().endswith(b"\\n")
 """
 
 
-def test_a_call_that_is_killed_loses_no_galaxy_it_had_measured(tmp_path, masks, spiral, monkeypatch):
-    drawn = [spiral(number) for number in range(5)]
-    images, out = tmp_path / "images", tmp_path / "arms.ecsv"
-    for one in drawn:
-        write_cutout(one.cutout, images / f"{one.cutout.object_id}.fits")
-    cutouts = [read_cutout(path) for path in sorted(images.iterdir())]
-    write_maps(drawn, masks)
-    killed = subprocess.run([sys.executable, "-c", NIGHT, images, masks, out], check=False, timeout=120)
-    assert killed.returncode == -signal.SIGKILL
-
-    journal, looked_at = MeasureJournal(out, masks=masks), []
-    assert list(journal.measured) == ["drawn-0", "drawn-1", "drawn-2"]
-    whole = list(measure_galaxies(cutouts, masks))
-
-    def counted(cutout, *arguments, **choices):
-        looked_at.append(cutout.object_id)
-        return measure_cutout(cutout, *arguments, **choices)
-
-    monkeypatch.setattr(catalogue, "measure_cutout", counted)
-    rows = list(measure_galaxies(cutouts, masks, measured=journal.measured))
-    assert looked_at == ["drawn-3", "drawn-4"]
-    assert all(same(row, wanted) for row, wanted in zip(rows, whole, strict=True))
+def test_a_full_disk_is_said_in_one_sentence_and_loses_no_row(tmp_path, masks):
+    out = tmp_path / "arms.ecsv"
+    command = [sys.executable, "-c", FULL, out, masks, Path(__file__).parent]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120)
+    number, _, sentence = done.stdout.partition(" ")
+    assert f"the {number} galaxies in it are kept: make room and run the same command again" in sentence
+    names = [str(one) for one in range(int(number))]
+    assert int(number) > 2
+    assert known(out, masks, *names, number) == names

@@ -1,0 +1,68 @@
+"""The command that measures: arm fluxes, shapes and pitch angles of any number of galaxies, into a catalogue."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from flaxgal.cli_words import Inputs, already, closing, say
+from flaxgal.progress import track
+
+__all__ = ["measure"]
+
+BOTH = (".ecsv", ".parquet")
+"""Endings of the tables that are written when none is named."""
+
+
+def measure(
+    inputs: Inputs,
+    *,
+    masks: Path,
+    out: Path = Path("arms"),
+    workers: int | None = None,
+    dask: str = "",
+    join: Path | None = None,
+    parts: Path | None = None,
+) -> int:
+    """Measure spiral arms: their share of the light in each band, with errors and flags; pitch angles, lengths, widths.
+
+    Example: flaxgal measure cutouts/ --masks maps/ --out arms.parquet
+
+    Beside the table of galaxies goes one of arms: arms-arms.parquet. The same command goes on where it was stopped.
+
+    Args:
+        inputs: Cutout files, folders, label stores or dataset snapshots.
+        masks: Folder that `flaxgal predict` wrote.
+        out: Table to write: .ecsv, .parquet, .fits or .vot (VOTable); the first two when it has no ending.
+        workers: Processes; as many as this machine has cores when not given.
+        dask: Address of a Dask scheduler (tcp://HOST:8786) whose workers measure instead.
+        join: Table whose columns go beside ours, by object_id; -99 becomes missing.
+        parts: Folder for the catalogue once more, as plain Parquet files that LSDB and HATS import.
+    """
+    from flaxgal.inputs import number_of
+    from flaxgal.measuring import Kept, Written
+    from flaxgal.measuring import measure as measure_all
+    from flaxgal.survey.cutout import Unreadable
+
+    outs = [out] if out.suffix else [out.with_suffix(ending) for ending in BOTH]
+    found = measure_all(inputs, masks, outs, workers=workers, dask=dask, join=join, parts=parts)
+    done, kept, left_out, written = 0, 0, [], None
+    for item in track(found, "galaxies measured", number_of(inputs)):
+        if isinstance(item, Unreadable):
+            left_out.append(item.reason)
+        elif isinstance(item, Written):
+            written = item
+        else:
+            done += 1
+            kept += isinstance(item, Kept)
+    if written is None:
+        return closing("0 galaxies measured: no table written", 0, left_out)
+    tables = f"{_listed(written.paths)}; {written.arms} arms: {_listed(written.arms_paths)}"
+    if written.unmatched:
+        say(f"{written.unmatched} galaxies have no row in {join}")
+    if parts is not None and written.off_the_sky:
+        say(f"{written.off_the_sky} galaxies have no position and are not in {parts}")
+    return closing(f"{done} galaxies measured{already(kept)}: {tables}", done, left_out)
+
+
+def _listed(paths: tuple[Path, ...]) -> str:
+    return " and ".join(map(str, paths))

@@ -1,0 +1,101 @@
+"""Columns of a published table beside our own, galaxy by galaxy: redshifts, masses, star-formation rates.
+
+Galaxies are the same when their ids are, as text. −99 and its like become NaN, and so do galaxies that the table lacks.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from flaxgal.measure.formats import fits_text
+from flaxgal.survey.catalog import MISSING, object_ids, read_table
+
+if TYPE_CHECKING:
+    from astropy.table import Column, Table
+
+__all__ = ["Joined", "read_joined"]
+
+
+@dataclass(frozen=True, eq=False)
+class Joined:
+    """A table whose columns are added to the catalogue's."""
+
+    name: str
+    """Of its file."""
+    columns: dict[str, Column]
+    """Numbers with NaN where they are missing, and text."""
+    rows: dict[str, int]
+    """Which row a galaxy has, by id."""
+
+    def beside(self, table: Table) -> Table:
+        """Part of the catalogue with these columns added to it; a name that it has already gets joined_ in front."""
+        from astropy.table import Table
+
+        at = np.array([self.rows.get(str(one), -1) for one in table["object_id"]], dtype=np.int64)
+        added = []
+        for name, column in self.columns.items():
+            values = np.full(len(at), "" if column.dtype.kind == "U" else np.nan, dtype=column.dtype)
+            values[at >= 0] = np.asarray(column)[at[at >= 0]]
+            added.append(_described(column, values, name if name not in table.colnames else f"joined_{name}"))
+        return Table([*table.itercols(), *added], meta=table.meta | {"joined": self.name}, copy=False)
+
+    def lacks(self, object_id: str) -> bool:
+        """Whether the table has no row for a galaxy."""
+        return object_id not in self.rows
+
+
+def read_joined(path: Path) -> Joined:
+    """The columns of a table of galaxies, in any format astropy reads, by the galaxies' ids.
+
+    Raises
+    ------
+    ValueError
+        If it is no table, has no ids as text or whole numbers, or has an id twice.
+    """
+    table = read_table(path)
+    ids = object_ids(table, name=path.name)
+    rows: dict[str, int] = {}
+    for row, object_id in enumerate(ids):
+        if object_id and rows.setdefault(object_id, row) != row:
+            raise ValueError(f"{path.name}: the id {object_id} comes twice; keep one row a galaxy")
+    columns = {}
+    for name in table.colnames:
+        if name != "object_id" and (column := _plain(table[name])) is not None:
+            columns[name] = column
+    return Joined(path.name, columns, rows)
+
+
+def _plain(column: Any) -> Column | None:
+    """A column as numbers or text, missing ones as NaN or empty; None if it holds anything else, such as lists."""
+    if getattr(column, "ndim", 1) != 1:
+        return None
+    data, gone = np.ma.getdata(np.ma.asarray(column)), np.ma.getmaskarray(np.ma.asarray(column))
+    if data.dtype.kind in "SUO":
+        return _described(column, _texts(data, gone))
+    if data.dtype.kind not in "iufb":
+        return None
+    if data.dtype.kind in "iu" and bool((np.abs(data[~gone].astype(np.float64)) > 2**53).any()):
+        return _described(column, _texts(data.astype(str), gone))  # an id: floats would lose its last digits
+    kind = np.float32 if data.dtype == np.float32 else np.float64
+    values = data.astype(kind)
+    return _described(
+        column, np.where(gone | np.isin(values, MISSING) | ~np.isfinite(values), np.nan, values).astype(kind)
+    )
+
+
+def _texts(data: np.ndarray, gone: np.ndarray) -> np.ndarray:
+    """Text as wide as FITS writes it."""
+    texts = [value.decode() if isinstance(value, bytes) else str(value) for value in data.tolist()]
+    texts = ["" if missing else text.strip() for text, missing in zip(texts, gone.tolist(), strict=True)]
+    return np.array(texts, dtype=f"U{max((len(fits_text(text)) for text in texts), default=1) or 1}")
+
+
+def _described(column: Any, values: np.ndarray, name: str = "") -> Column:
+    """Values with the name, the unit and the description of a column."""
+    from astropy.table import Column
+
+    return Column(values, name=name or column.name, unit=column.unit, description=column.description or "")
