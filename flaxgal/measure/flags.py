@@ -27,6 +27,13 @@ class Flag(IntFlag):
     CUT_BY_EDGE = 16384
     CROWDED = 32768
     TINY_MASK = 65536
+    GROWING = 131072
+    EDGE_ON = 262144
+    NO_INTERARM = 524288
+    NO_BULGE_FIT = 1048576
+    NOT_PSF_MATCHED = 2097152
+    MASK_UNCERTAIN = 4194304
+    WINDING_UNCERTAIN = 8388608
 
 
 FLAG_MEANINGS = {
@@ -47,6 +54,13 @@ FLAG_MEANINGS = {
     Flag.CUT_BY_EDGE: "the Petrosian radius reaches the edge of the image: light is counted only inside the image",
     Flag.CROWDED: "other objects cover more than a quarter of the galaxy's aperture",
     Flag.TINY_MASK: "the arm mask has fewer than 5 pixels",
+    Flag.GROWING: "the curve of growth still rises at the aperture's edge: the total misses light, or counts another's",
+    Flag.EDGE_ON: "the galaxy is seen within about 10 degrees of edge-on: arms lie behind each other",
+    Flag.NO_INTERARM: "no disc is seen between the arms in a band: neither contrast nor excess",
+    Flag.NO_BULGE_FIT: "no disc could be fitted below the bulge in a band: no ratio of arms to disc",
+    Flag.NOT_PSF_MATCHED: "the PSF of a band is missing, or could not be matched: colours are of unlike seeing",
+    Flag.MASK_UNCERTAIN: "the mask's own uncertainty makes the ratio uncertain by more than 0.1 in a band",
+    Flag.WINDING_UNCERTAIN: "the arm mask does not say which way it winds: no arms, chirality or pitch angle",
 }
 """One sentence for each flag; kept in the catalogue's metadata."""
 

@@ -1,29 +1,39 @@
 """Which light is the galaxy's and which is somebody else's: detection of the central object, its neighbours and stars.
 
-Everything is found once, on one image: all bands added with noise weights. Small frames are the rule (76,635 cutouts
-of 64 × 64), so detection is a smoothing, a threshold and a labelling; a star on top of the galaxy is told from a spiral
-arm by its shape: it falls off in every direction, an arm goes on in two.
+Everything is found once, on one image: all bands added with noise weights. Objects are what photutils detects and
+deblends above the sky. A star on top of the galaxy is told from a spiral arm by its shape: it falls off in every
+direction, an arm goes on in two, so that the brightness bends down both ways only under a star.
 """
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from scipy import ndimage
 
 __all__ = ["Sources", "detection_image", "find_sources"]
 
 SMOOTHING_PIXELS = 1.5
 DETECTION_SIGMA = 2.0
+DETECTION_PIXELS = 5
 SIGNIFICANT_SIGMA = 5.0
-PEAK_SIGMA = 8.0
-RINGS = ((4.0, 2.2), (7.0, 2.6), (11.0, 3.0))
-"""(radius in pixels, how many times brighter than nine tenths of that ring a peak must be to be foreign)."""
-RING_QUANTILE = 0.9
-KNOT_FACTOR = 1.6
 GROWTH_PIXELS = 3.0
+DEBLEND = {"n_pixels": 10, "n_levels": 16, "contrast": 0.005}
+"""How deep a saddle parts two objects; see photutils.segmentation.deblend_sources."""
+STAR_PIXELS = 2.0
+"""Standard deviation of the Gaussian under which stars are looked for."""
+STAR_SIGMA = 6.0
+STAR_SHARE = 0.5
+"""Least height of a star over what surrounds it, as a share of that."""
+KNOT_FACTOR = 6.0
+"""How much more a peak inside the arm mask must stand out: it may be a knot of young stars."""
+CORE_PIXELS = 4.0
+"""No star is looked for so near the nucleus, which looks like one."""
+SUNK = 0.03
+"""A star is cut out as far as its light is more than this share of what surrounds it."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,8 +73,9 @@ def find_sources(detection: Float[np.ndarray, "y x"], arm_mask: Bool[np.ndarray,
     the doubt: it must stand out `KNOT_FACTOR` times more to be held for a star.
     """
     smooth = ndimage.gaussian_filter(detection, SMOOTHING_PIXELS, mode="nearest")
-    noise = 1.0 / (2.0 * np.sqrt(np.pi) * SMOOTHING_PIXELS)
-    labels, number = ndimage.label(smooth > DETECTION_SIGMA * noise)
+    noise = _white_noise_through(SMOOTHING_PIXELS)
+    labels = _detected(smooth, DETECTION_SIGMA * noise)
+    number = int(labels.max())
     labels = np.where(_significant(smooth, labels, number, noise), labels, 0)
     central = _central_label(smooth, labels, number)
     if central == 0:
@@ -73,9 +84,25 @@ def find_sources(detection: Float[np.ndarray, "y x"], arm_mask: Bool[np.ndarray,
     galaxy = labels == central
     peak = _peak(smooth, galaxy)
     others = _grown((labels > 0) & ~galaxy)
-    for y, x in _foreign_peaks(smooth, galaxy, arm_mask, peak, noise):
-        others |= _footprint(smooth, y, x, noise)
+    others |= _stars(detection, galaxy, arm_mask, peak)
+    others |= _blended(smooth, galaxy, arm_mask, peak, others)
     return Sources(galaxy=galaxy & ~others, others=others, peak=peak)
+
+
+def _white_noise_through(sigma: float) -> float:
+    """Standard deviation that white noise of 1 a pixel has left after a Gaussian filter of this width."""
+    return 1.0 / (2.0 * np.sqrt(np.pi) * sigma)
+
+
+def _detected(image: np.ndarray, threshold: float | np.ndarray) -> Int[np.ndarray, "y x"]:
+    """Label of each pixel that belongs to an object above the threshold; 0 elsewhere."""
+    from photutils.segmentation import detect_sources
+    from photutils.utils.exceptions import NoDetectionsWarning
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", NoDetectionsWarning)
+        found = detect_sources(image, threshold, DETECTION_PIXELS)
+    return np.zeros(image.shape, int) if found is None else np.asarray(found.data, int)
 
 
 def _central_label(smooth: np.ndarray, labels: np.ndarray, number: int) -> int:
@@ -121,50 +148,54 @@ def _grown(mask: np.ndarray) -> np.ndarray:
     return ndimage.distance_transform_edt(~mask) <= GROWTH_PIXELS
 
 
-def _ring(radius: float) -> np.ndarray:
-    """True on a ring one pixel wide."""
-    reach = int(np.ceil(radius))
-    y, x = np.mgrid[-reach : reach + 1, -reach : reach + 1]
-    return np.abs(np.hypot(y, x) - radius) < 0.6
+def _stars(
+    detection: np.ndarray, galaxy: np.ndarray, arm_mask: np.ndarray, peak: tuple[float, float]
+) -> Bool[np.ndarray, "y x"]:
+    """Discs around the stars and small galaxies that lie on the galaxy.
 
-
-def _foreign_peaks(
-    smooth: np.ndarray, galaxy: np.ndarray, arm_mask: np.ndarray, peak: tuple[float, float], noise: float
-) -> list[tuple[int, int]]:
-    """Peaks on the galaxy that stand far above nine tenths of a ring around them: stars and small galaxies.
-
-    The nucleus does so too and is spared. An arm, or a knot in it, is not much brighter than the arm's own next piece.
+    A star's height is read off the way the image bends: under a Gaussian of its own width σ its second derivative in
+    any direction is −height / (2 σ²), while along an arm or around a disc the image hardly bends.
     """
-    top = (smooth == ndimage.maximum_filter(smooth, size=5)) & galaxy & (smooth > PEAK_SIGMA * noise)
-    found = []
-    for y, x in np.argwhere(top).tolist():
-        if np.hypot(y - peak[0], x - peak[1]) <= 3.0:
-            continue
-        height = smooth[y, x] / (KNOT_FACTOR if arm_mask[y, x] else 1.0)
-        if any(height > factor * _ring_quantile(smooth, y, x, radius) for radius, factor in RINGS):
-            found.append((y, x))
+    height = _pointlike(detection)
+    around = np.maximum(ndimage.gaussian_filter(detection, STAR_PIXELS, mode="nearest") - height, 0.0)
+    y, x = np.indices(detection.shape)
+    noise = 2.0 * _white_noise_through(STAR_PIXELS)
+    threshold = np.maximum(STAR_SIGMA * noise, STAR_SHARE * around) * np.where(arm_mask, KNOT_FACTOR, 1.0)
+    threshold[np.hypot(y - peak[0], x - peak[1]) < CORE_PIXELS] = np.inf
+    found = np.zeros(detection.shape, bool)
+    tops = (height == ndimage.maximum_filter(height, size=5)) & (height > threshold) & galaxy
+    for at in np.argwhere(tops):
+        top, level = height[tuple(at)], max(around[tuple(at)], 2.0 * noise)
+        reach = np.sqrt(2.0) * STAR_PIXELS * np.sqrt(2.0 * np.log(max(top / (SUNK * level), 1.5)))
+        found |= np.hypot(y - at[0], x - at[1]) <= reach
     return found
 
 
-_RING_OFFSETS = {radius: np.argwhere(_ring(radius)) - int(np.ceil(radius)) for radius, _ in RINGS}
+def _pointlike(image: np.ndarray) -> Float[np.ndarray, "y x"]:
+    """Height of a star of width `STAR_PIXELS`, seen through a Gaussian of that width, that bends the image as much."""
+    yy, xx, xy = (
+        ndimage.gaussian_filter(image, STAR_PIXELS, order=order, mode="nearest") for order in ((2, 0), (0, 2), (1, 1))
+    )
+    least_bent = 0.5 * (xx + yy) + np.hypot(0.5 * (xx - yy), xy)
+    return np.maximum(-least_bent, 0.0) * 2.0 * STAR_PIXELS**2
 
 
-def _ring_quantile(smooth: np.ndarray, y: int, x: int, radius: float) -> float:
-    """What only the brightest tenth of a ring around a pixel exceeds, as far as the ring lies in the frame."""
-    at = _RING_OFFSETS[radius] + (y, x)
-    inside = ((at >= 0) & (at < smooth.shape)).all(axis=1)
-    return float(np.quantile(smooth[at[inside, 0], at[inside, 1]], RING_QUANTILE))
+def _blended(
+    smooth: np.ndarray, galaxy: np.ndarray, arm_mask: np.ndarray, peak: tuple[float, float], others: np.ndarray
+) -> Bool[np.ndarray, "y x"]:
+    """The parts that deblending cuts off the galaxy where something foreign was found already, and no arm is drawn.
 
+    Deblending alone cannot tell: it cuts a galaxy at every gap between its arms.
+    """
+    from photutils.segmentation import SegmentationImage, deblend_sources
 
-def _footprint(smooth: np.ndarray, y: int, x: int, noise: float) -> np.ndarray:
-    """A disc around a foreign peak, out to where its light has sunk into what surrounds it."""
-    reach = max(6, min(smooth.shape) // 4)
-    rows, columns = np.indices(smooth.shape)
-    distance = np.hypot(rows - y, columns - x)
-    ring = np.rint(distance).astype(int)
-    near = ring <= reach
-    mean = np.bincount(ring[near], weights=smooth[near]) / np.maximum(np.bincount(ring[near]), 1)
-    fall = mean[:-1] - mean[1:]
-    settled = np.flatnonzero((fall < np.maximum(0.1 * np.abs(mean[:-1]), 0.5 * noise)) & (np.arange(fall.size) >= 2))
-    radius = (settled[0] if settled.size else reach) + 1
-    return distance <= radius
+    found = np.zeros(galaxy.shape, bool)
+    if not (others & galaxy).any():
+        return found
+    parts = deblend_sources(smooth, SegmentationImage(galaxy.astype(int)), progress_bar=False, **DEBLEND).data
+    own = parts[int(peak[0]), int(peak[1])]
+    for part in np.unique(parts[galaxy]):
+        pixels = parts == part
+        if part != own and (others & pixels).any() and (arm_mask & pixels).sum() <= 0.02 * pixels.sum():
+            found |= pixels
+    return found
