@@ -19,14 +19,18 @@ import jax
 import numpy as np
 from flax import nnx
 
-from flaxgal.config import RunConfig, TrainConfig
+from flaxgal.config import ClassifyConfig, RunConfig, TrainConfig
+from flaxgal.models.classifier import Classifier
 from flaxgal.models.networks import new_network
 from flaxgal.models.unet import UNet
-from flaxgal.runlog import CHECKPOINTS, read_config
+from flaxgal.runlog import CHECKPOINTS, read_arms_config, read_class_config, read_schema
+from flaxgal.survey.schemas import LabelSchema
 
 __all__ = [
+    "ClassifierRun",
     "Run",
     "leaves_by_path",
+    "load_classifier",
     "load_run",
     "load_weights",
     "prune",
@@ -34,14 +38,16 @@ __all__ = [
     "restore",
     "save",
     "steps_saved",
+    "with_encoder",
 ]
 
 Tree = TypeVar("Tree")
+Network = TypeVar("Network", bound=nnx.Module)
 
 
 @dataclass(frozen=True, eq=False)
 class Run:
-    """A trained run, ready to be applied."""
+    """A run that learnt arms, ready to be applied."""
 
     name: str
     """Name of its folder."""
@@ -52,33 +58,87 @@ class Run:
     """Training steps behind these weights."""
 
 
+@dataclass(frozen=True, eq=False)
+class ClassifierRun:
+    """A run that learnt classes, ready to be applied."""
+
+    name: str
+    """Name of its folder."""
+    config: ClassifyConfig
+    schema: LabelSchema
+    """What its outputs stand for."""
+    model: Classifier
+    """With the averaged weights."""
+    step: int
+    """Training steps behind these weights."""
+
+
 def load_run(folder: Path | str) -> Run:
-    """The run in `folder`, with the averaged weights of its best look, or of its last when it never looked.
+    """The run on arms in `folder`, with the averaged weights of its best look, or of its last when it never looked.
 
     Raises
     ------
     ValueError
-        If the folder is no run folder, has no checkpoint, or its checkpoint does not fit its config.
+        If the folder is no run folder, or one of classes; has no checkpoint, or its checkpoint does not fit its config.
     """
     folder = Path(folder)
-    config = read_config(folder)
-    model, step = load_weights(folder, config)
+    config = read_arms_config(folder)
+    model, step = _filled(folder, jax.eval_shape(lambda: UNet(config.model, nnx.Rngs(params=0))))
     return Run(name=folder.resolve().name, config=config, model=model, step=step)
 
 
-def load_weights(folder: Path | str, config: RunConfig) -> tuple[UNet, int]:
-    """The averaged weights that `load_run` gives, in the network that another config asks for, and their step.
+def load_classifier(folder: Path | str) -> ClassifierRun:
+    """The run on classes in `folder`, with the averaged weights of its best look, or of its last.
+
+    `flaxgal.runlog.read_config` tells which kind of run a folder holds.
+
+    Raises
+    ------
+    ValueError
+        If the folder is no run folder, or one of arms; has no checkpoint, or its checkpoint does not fit its config.
+    """
+    folder = Path(folder)
+    config, schema = read_class_config(folder), read_schema(folder)
+    like = jax.eval_shape(lambda: Classifier(config.model, schema.outputs, nnx.Rngs(params=0)))
+    model, step = _filled(folder, like)
+    return ClassifierRun(name=folder.resolve().name, config=config, schema=schema, model=model, step=step)
+
+
+def load_weights(folder: Path | str, config: RunConfig) -> tuple[UNet | Classifier, int]:
+    """The averaged weights of a run's best look, or of its last, in the network of another config; and their step.
 
     Raises
     ------
     ValueError
         If there is no checkpoint, or it is of another network.
     """
+    return _filled(Path(folder), jax.eval_shape(lambda: new_network(config, nnx.Rngs(params=0))))
+
+
+def with_encoder(model: Network, folder: Path | str) -> Network:
+    """A network whose way down, all weights below `down/`, is that of a run or of what `flaxgal convert` wrote.
+
+    Raises
+    ------
+    ValueError
+        If the folder has no checkpoint, or its way down is not made as the network's.
+    """
     folder = Path(folder)
-    kind = "best" if steps_saved(folder, "best") else "last"
-    like = {"average": jax.eval_shape(lambda: new_network(config, nnx.Rngs(params=0)))}
-    tree, step = restore(folder, kind, like)
-    return jax.device_put(tree["average"]), step
+    found, step = read_arrays(folder, _best_or_last(folder))
+    path = f"{folder} (step {step})"
+    start = "average/"
+    encoder = {name.removeprefix(start): array for name, array in found.items() if name.startswith(f"{start}down/")}
+    wanted = {name: leaf.shape for name, leaf in leaves_by_path(model).items() if name.startswith("down/")}
+    if not encoder:
+        raise ValueError(f"{path}: holds no way down to take (no down/...); give a run or what flaxgal convert wrote")
+    for name in sorted(wanted.keys() | encoder.keys()):
+        here, there = wanted.get(name), encoder[name].shape if name in encoder else None
+        if here != there:
+            raise ValueError(
+                f"{path}: the way down there has {name} {_shape(there)}, the network to train {_shape(here)}; choose "
+                f"the same bands, kind of blocks, --model.widths, --model.blocks and --model.stem for both"
+            )
+    return jax.tree_util.tree_map_with_path(lambda path, leaf: jax.numpy.asarray(encoder.get(_name(path), leaf)), model)
 
 
 def save(folder: Path, kind: str, step: int, tree: Any) -> Path:
@@ -149,6 +209,20 @@ def prune(folder: Path, kind: str, *, keep: int | None = None, beyond: int | Non
 def leaves_by_path(tree: Any) -> dict[str, jax.Array]:
     """The arrays of a pytree under names such as `model/down/0/convolution/kernel/value`."""
     return {_name(path): leaf for path, leaf in jax.tree_util.tree_leaves_with_path(tree)}
+
+
+def _filled(folder: Path, network: Network) -> tuple[Network, int]:
+    """The averaged weights of the best look, or of the last, in the structure of a network; and their step."""
+    tree, step = restore(folder, _best_or_last(folder), {"average": network})
+    return jax.device_put(tree["average"]), step
+
+
+def _best_or_last(folder: Path) -> str:
+    return "best" if steps_saved(folder, "best") else "last"
+
+
+def _shape(shape: tuple[int, ...] | None) -> str:
+    return "not" if shape is None else f"of shape {shape}"
 
 
 def _fill(like: Tree, found: dict[str, np.ndarray], path: Path) -> Tree:

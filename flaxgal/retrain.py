@@ -28,7 +28,7 @@ from flaxgal.labels.scores import append_score, last_run, runs_folder, snapshots
 from flaxgal.labels.store import Store
 from flaxgal.metrics import bootstrap_interval
 from flaxgal.progress import standing
-from flaxgal.runlog import read_config
+from flaxgal.runlog import read_arms_config
 from flaxgal.survey.cutout import Unreadable
 from flaxgal.train import train
 
@@ -81,7 +81,7 @@ def retrain(
     """
     opened = Store.open(store)
     previous = Path(start_from) if start_from is not None else last_run(store)
-    base = TrainConfig() if previous is None else read_config(previous)
+    base = TrainConfig() if previous is None else read_arms_config(previous)
 
     yield Retraining("building", 0.0, "reading the labels")
     left_out: list[str] = []

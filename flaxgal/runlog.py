@@ -1,9 +1,11 @@
 """The run folder: everything about a training run that somebody could ask for later, as files a person can read.
 
 config.json         every choice of the run
+schema.json         of a classifier: its label schema, what the outputs stand for
 environment.json    versions, devices, commit, command line and the dataset snapshots it saw; one entry a start
 metrics.jsonl       one JSON object a line: step, loss, learning rate, speed, and scores where it looked
 checkpoints/        best and last (`flaxgal.checkpoint`)
+calibration.json    of a classifier, with trust.npz: how far to trust its answers (`flaxgal.calibration`)
 evaluation/         tables (`flaxgal.evaluate`)
 figures/
 """
@@ -28,8 +30,9 @@ import jax
 import numpy as np
 
 import flaxgal
-from flaxgal.config import RunConfig, TrainConfig, from_json, to_json
+from flaxgal.config import ClassifyConfig, RunConfig, TrainConfig, run_from_json, to_json
 from flaxgal.survey.atomic import replaced_when_whole
+from flaxgal.survey.schemas import LabelSchema, schema_named
 
 __all__ = [
     "CHECKPOINTS",
@@ -43,12 +46,16 @@ __all__ = [
     "environment",
     "forget_after",
     "open_run",
+    "read_arms_config",
+    "read_class_config",
     "read_config",
     "read_records",
+    "read_schema",
     "trained_on",
 ]
 
 CONFIG, ENVIRONMENT, METRICS, CHECKPOINTS = "config.json", "environment.json", "metrics.jsonl", "checkpoints"
+SCHEMA = "schema.json"
 PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "grain", "numpy")
 
 MAY_CHANGE = ("name", "steps", "evaluate_every", "patience", "steps_per_dispatch")
@@ -74,6 +81,8 @@ def open_run(
     folder.mkdir(parents=True, exist_ok=True)
     _write(folder / ENVIRONMENT, json.dumps([*_starts(folder), environment(snapshots)], indent=2) + "\n")
     _write(folder / CONFIG, to_json(config))
+    if isinstance(config, ClassifyConfig) and not (folder / SCHEMA).exists():
+        _write(folder / SCHEMA, json.dumps(schema_named(config.task).to_dict(), indent=2) + "\n")
 
 
 def check_run(folder: Path, config: RunConfig, *, resume: bool) -> None:
@@ -104,8 +113,8 @@ def check_same_data(folder: Path, config: RunConfig, snapshots: Sequence[Mapping
         )
 
 
-def read_config(folder: Path) -> TrainConfig:
-    """The choices that the run in `folder` was made with.
+def read_config(folder: Path) -> TrainConfig | ClassifyConfig:
+    """The choices that the run in `folder` was made with, be it one that learnt arms or one that learnt classes.
 
     Raises
     ------
@@ -117,15 +126,64 @@ def read_config(folder: Path) -> TrainConfig:
         found = "no such folder" if not folder.exists() else f"no {CONFIG} in it"
         raise ValueError(f"{folder}: not a run folder ({found}); give a folder that `flaxgal train` made, as runs/NAME")
     try:
-        return from_json(TrainConfig, path.read_text())
+        return run_from_json(path.read_text())
     except (ValueError, TypeError) as error:
         raise ValueError(f"{path}: {error}") from None
 
 
-def trained_on(folder: Path) -> list[tuple[str, Path | None]]:
-    """Snapshots that a run learnt from, and those of the runs that it started from: what to call each, and its folder.
+def read_arms_config(folder: Path) -> TrainConfig:
+    """The choices of a run that learnt arms.
 
-    The folder is None where that version, or the run, is no longer where the config names it.
+    Raises
+    ------
+    ValueError
+        As `read_config` raises it, or if the run learnt classes.
+    """
+    config = read_config(folder)
+    if isinstance(config, ClassifyConfig):
+        raise ValueError(f"{folder}: this run tells {config.task} and finds no arms; give one that was trained on arms")
+    return config
+
+
+def read_class_config(folder: Path) -> ClassifyConfig:
+    """The choices of a run that learnt classes.
+
+    Raises
+    ------
+    ValueError
+        As `read_config` raises it, or if the run learnt arms.
+    """
+    config = read_config(folder)
+    if isinstance(config, TrainConfig):
+        raise ValueError(
+            f"{folder}: this run finds arms and tells no classes; give one that was trained on classes, as by "
+            f"flaxgal train morphology"
+        )
+    return config
+
+
+def read_schema(folder: Path) -> LabelSchema:
+    """The label schema that a run on classes was trained with; where its folder keeps none, the task's of today.
+
+    Raises
+    ------
+    ValueError
+        As `read_class_config` raises it, or if the schema is damaged.
+    """
+    config, path = read_class_config(folder), folder / SCHEMA
+    if not path.exists():
+        return schema_named(config.task)
+    try:
+        return LabelSchema.from_dict(json.loads(path.read_text()))
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(f"{path}: damaged, no label schema ({error}); restore it from a copy") from None
+
+
+def trained_on(folder: Path) -> list[tuple[str, Path | None]]:
+    """Snapshots that a run learnt from, and those of the runs that it, or its encoder, started from.
+
+    Of each what to call it, and its folder: None where that version, or the run, is no longer where the config names
+    it, and for an encoder that was converted from elsewhere.
 
     Raises
     ------
@@ -141,13 +199,14 @@ def trained_on(folder: Path) -> list[tuple[str, Path | None]]:
             places = [place for place in (path / version, path) if place.name == version and place.is_dir()]
             name = f"{about['name']} {version}" if about else str(path)
             found.append((name, places[0] if places else None))
-        if not config.start_from or (folder := Path(config.start_from)).resolve() in seen:
+        earlier = config.start_from or config.encoder_from
+        if not earlier or (folder := Path(earlier)).resolve() in seen:
             return found
         seen.add(folder.resolve())
         try:
             config = read_config(folder)
         except ValueError:
-            return [*found, (f"what run {folder} was trained on", None)]
+            return [*found, (f"what {folder} was trained on", None)]
 
 
 def append_record(folder: Path, record: Mapping[str, Any]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import jax
 import numpy as np
@@ -12,6 +13,8 @@ from jaxtyping import Array, Float, Key
 from flaxgal import metrics
 from flaxgal.config import TrainConfig
 from flaxgal.datasets.augment import augment
+from flaxgal.datasets.feed import Feed
+from flaxgal.datasets.loader import ClassExamples, Examples
 from flaxgal.losses import total_loss
 from flaxgal.runlog import DICE, Measure
 
@@ -30,6 +33,11 @@ class Segmenting:
     def measure(self) -> Measure:
         """Mean Dice of the arms."""
         return DICE
+
+    def settled(self, feed: Feed) -> TrainConfig:
+        """The config as it is."""
+        del feed
+        return self.config
 
     def augment(
         self,
@@ -81,6 +89,10 @@ class Segmenting:
             "validation_dice": float(metrics.dice(counts).mean()),
             "validation_dice_pooled": float(metrics.dice(counts.pooled())[0]),
         }
+
+    def conclude(self, folder: Path, feed: Feed, validation: Examples | ClassExamples | None) -> None:
+        """Nothing is left to find out."""
+        del folder, feed, validation
 
 
 def arm_class(classes: Sequence[str]) -> int:

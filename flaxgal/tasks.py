@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
-from flaxgal.config import RunConfig, TrainConfig
+from flaxgal.classifying import Classifying
+from flaxgal.config import ClassifyConfig, RunConfig, TrainConfig
+from flaxgal.datasets.feed import Feed
 from flaxgal.runlog import Measure
 from flaxgal.segmenting import Segmenting
 
@@ -17,6 +20,10 @@ __all__ = ["Task", "task_of"]
 @runtime_checkable
 class Task(Protocol):
     """What the jitted steps and the loop ask of a task. Logits, target and weight are arrays, one row a galaxy."""
+
+    def settled(self, feed: Feed) -> RunConfig:
+        """The config that steps are compiled for: all that hangs on the training galaxies is filled in."""
+        ...
 
     @property
     def measure(self) -> Measure:
@@ -39,6 +46,10 @@ class Task(Protocol):
         """What a look at all of them gives, by the names in metrics.jsonl."""
         ...
 
+    def conclude(self, folder: Path, feed: Feed, validation: Any) -> None:
+        """What is left to find out when training ends, kept in the run folder."""
+        ...
+
 
 def task_of(config: RunConfig) -> Task:
     """The task of a run.
@@ -50,4 +61,6 @@ def task_of(config: RunConfig) -> Task:
     """
     if isinstance(config, TrainConfig):
         return Segmenting(config)
+    if isinstance(config, ClassifyConfig):
+        return Classifying(config)
     raise TypeError(f"no task for a {type(config).__name__}")

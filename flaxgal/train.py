@@ -22,17 +22,17 @@ from jaxtyping import Array, Float, Int
 
 from flaxgal import checkpoint, runlog
 from flaxgal.config import RunConfig
-from flaxgal.datasets.builders import Snapshot
 from flaxgal.datasets.feed import (
     Pixels,
+    about_snapshot,
     open_snapshots,
     padded_batches,
-    pixels_of,
+    pixels_for,
     read_validation,
     training_feed,
     unpack,
 )
-from flaxgal.datasets.loader import Examples
+from flaxgal.datasets.loader import ClassExamples, Examples
 from flaxgal.models.networks import new_network
 from flaxgal.runlog import Journal, Progress
 from flaxgal.segmenting import arm_class
@@ -158,6 +158,8 @@ def new_state(config: RunConfig, mesh: Mesh) -> State:
     else:
         # XLA's own generator, once: the default one takes twice as long to compile for all the shapes of a network.
         model = new_network(config, nnx.Rngs(params=jax.random.key(config.seed, impl="rbg")))
+    if config.encoder_from:
+        model = checkpoint.with_encoder(model, config.encoder_from)
     return jax.device_put(_state_of(model, config), NamedSharding(mesh, PartitionSpec()))
 
 
@@ -220,9 +222,11 @@ def train(config: RunConfig, run_folder: Path | str, *, resume: bool = False) ->
     folder, mesh = Path(run_folder), device_mesh(config.data.batch_size)
     runlog.check_run(folder, config, resume=resume)  # before anything that takes time
     snapshots = open_snapshots(config)
-    seen = [_about(snapshot) for snapshot in snapshots]
+    seen = [about_snapshot(config, snapshot) for snapshot in snapshots]
     runlog.check_same_data(folder, config, seen)
     feed, validation = training_feed(config, snapshots, mesh), read_validation(config, snapshots)
+    task = task_of(config)
+    settled, stops_early = task.settled(feed), False
     if config.patience and validation is None:
         raise ValueError("patience needs validation galaxies, and the snapshots have none: set it to 0")
     resumes = bool(checkpoint.steps_saved(folder, "last"))
@@ -232,27 +236,31 @@ def train(config: RunConfig, run_folder: Path | str, *, resume: bool = False) ->
     yield journal.progress()  # before the first step, which compiles
 
     for step, picks in feed.dispatches(journal.step):
-        if journal.looks_without_gain() >= config.patience > 0:
-            yield journal.progress(stopped_early=True)
-            return
-        state, report = train_step(state, feed.resident, picks, config=config, mesh=mesh)
+        if stops_early := journal.looks_without_gain() >= config.patience > 0:
+            break
+        state, report = train_step(state, feed.resident, picks, config=settled, mesh=mesh)
         looks = step % config.evaluate_every == 0 or step == config.steps
         journal.add(step, report, at_once=looks)
         if looks:
-            journal.close_record(score(state.average, validation, config, mesh))
+            journal.close_record(score(state.average, validation, settled, mesh))
             _save(folder, state, journal)
             journal.restart_clock()
         elif journal.steps_since_record >= RECORD_EVERY:
             journal.close_record()
         yield journal.progress(looked=looks)
+    task.conclude(folder, feed, validation)
+    if stops_early:
+        yield journal.progress(stopped_early=True)
 
 
-def score(model: nnx.Module, galaxies: Examples | None, config: RunConfig, mesh: Mesh) -> dict[str, float]:
+def score(
+    model: nnx.Module, galaxies: Examples | ClassExamples | None, config: RunConfig, mesh: Mesh
+) -> dict[str, float]:
     """The task's scores of validation galaxies; empty without any."""
     if galaxies is None:
         return {}
     parts = []
-    for batch, real in padded_batches(pixels_of(galaxies), config.data.batch_size):
+    for batch, real in padded_batches(pixels_for(config, galaxies), config.data.batch_size):
         batch = jax.device_put(batch, NamedSharding(mesh, PartitionSpec("data")))
         parts.append({name: value[:real] for name, value in eval_step(model, batch, config=config).items()})
     looked = {name: np.concatenate([np.asarray(part[name], np.float64) for part in parts]) for name in parts[0]}
@@ -286,8 +294,3 @@ def _save(folder: Path, state: State, journal: Journal) -> None:
 def _kept(state: State) -> dict[str, Any]:
     """What a checkpoint holds; step and key follow from its name and the config."""
     return {"model": state.model, "optimizer": state.optimizer, "average": state.average}
-
-
-def _about(snapshot: Snapshot) -> dict[str, Any]:
-    """What the run folder says of a snapshot."""
-    return {"name": snapshot.name, "version": snapshot.version, "sizes": dict(snapshot.sizes)}

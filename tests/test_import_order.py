@@ -28,7 +28,7 @@ MAY_IMPORT = {
     "datasets": "",
     _SNAPSHOTS: "config survey labels",
     "mock": "config survey",  # survey: mock galaxies leave as cutouts
-    "datasets.mocks": f"config survey mock {_SNAPSHOTS}",
+    "datasets.mocks": f"config survey labels mock {_SNAPSHOTS}",
     "models": "config survey",
     _NETWORKS: "config survey models",
     _CLASS_SCORES: "metrics",
@@ -37,7 +37,9 @@ MAY_IMPORT = {
     "fetch fetch_gz3d fetch_sdss fetch_folder": "config survey labels",
     "inputs": f"config survey labels {_SNAPSHOTS} {_BATCHES}",
     "calibration": "survey",
-    "tasks segmenting classifying": f"config survey models {_SNAPSHOTS} {_NETWORKS} {_CLASS_SCORES} {_BATCHES}",
+    "tasks segmenting classifying": (
+        f"config survey models calibration {_SNAPSHOTS} {_NETWORKS} {_CLASS_SCORES} {_BATCHES}"
+    ),
     "train evaluate evaluate_classes predict": (
         f"config survey labels mock datasets.mocks models inputs distribute calibration tasks segmenting classifying "
         f"classify "

@@ -9,11 +9,11 @@ import math
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Key
+from jaxtyping import Array, Bool, Float, Key
 
 from flaxgal.config import AugmentConfig
 
-__all__ = ["augment", "blur", "draw_geometry", "resample"]
+__all__ = ["augment", "augment_pictures", "blur", "draw_geometry", "resample"]
 
 
 def augment(
@@ -54,6 +54,23 @@ def augment(
         image, target, counted, inside = jnp.split(stack, (bands, stack.shape[-1] - 2, stack.shape[-1] - 1), axis=-1)
         target, weight = target / jnp.where(counted > 0, counted, 1.0), counted[..., 0]
     return _retouch(picture_key, image, inside, config), target, weight
+
+
+def augment_pictures(
+    key: Key[Array, ""], image: Float[Array, "n y x band"], config: AugmentConfig
+) -> tuple[Float[Array, "n y x band"], Bool[Array, " n"]]:
+    """The pictures that `augment` makes with the same key, and which of them are mirror images.
+
+    In a mirror image an S-wise galaxy is a Z-wise one, so whoever says which it is must be told.
+    """
+    geometry_key, picture_key = jax.random.split(key)
+    inside, mirrored = jnp.ones_like(image[..., :1]), jnp.zeros(len(image), bool)
+    if _moves(config):
+        matrix, shift = draw_geometry(geometry_key, len(image), (image.shape[1], image.shape[2]), config)
+        stack = resample(jnp.concatenate([image, inside], axis=-1), matrix, shift)
+        image, inside = stack[..., :-1], stack[..., -1:]
+        mirrored = matrix[:, 0, 0] * matrix[:, 1, 1] < matrix[:, 0, 1] * matrix[:, 1, 0]
+    return _retouch(picture_key, image, inside, config), mirrored
 
 
 def _moves(config: AugmentConfig) -> bool:

@@ -15,16 +15,29 @@ import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jaxtyping import Array, Float
 
-from flaxgal.config import RunConfig, TrainConfig
+from flaxgal.config import ClassifyConfig, RunConfig, TrainConfig
+from flaxgal.datasets.batches import balanced_batches, index_batches
 from flaxgal.datasets.builders import Snapshot, open_snapshot
-from flaxgal.datasets.loader import Examples, concatenate, index_batches, load_split, stream_batches
+from flaxgal.datasets.loader import (
+    ClassExamples,
+    Examples,
+    concatenate,
+    load_classes,
+    load_split,
+    stream_batches,
+    stream_classes,
+)
+from flaxgal.datasets.morphology import check_classes, class_balance, labels_of_split
 from flaxgal.datasets.placing import check_apart
+from flaxgal.survey.schemas import LabelSchema, schema_named
 
 __all__ = [
     "Feed",
     "Pixels",
+    "about_snapshot",
     "open_snapshots",
     "padded_batches",
+    "pixels_for",
     "pixels_of",
     "read_validation",
     "steps_per_dispatch",
@@ -39,9 +52,9 @@ class Pixels(NamedTuple):
     image: Any
     """(…, y, x, band) uint8."""
     target: Any
-    """(…, y, x, class) uint8."""
+    """(…, y, x, class) uint8; of a classifier (…, output)."""
     weight: Any
-    """(…, y, x) uint8."""
+    """(…, y, x) uint8; of a classifier (…,)."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,46 +78,77 @@ class Feed:
             step += count
             yield step, jax.device_put(picks, NamedSharding(self.mesh, PartitionSpec(None, "data")))
 
+    def class_counts(self) -> tuple[int, ...]:
+        """Galaxies of each class, in the order of the schema; empty for masks."""
+        if not isinstance(self.config, ClassifyConfig):
+            return ()
+        numbers = np.concatenate(_class_numbers(self.snapshots, schema_named(self.config.task)))
+        return tuple(np.bincount(numbers, minlength=len(schema_named(self.config.task).classes)).tolist())
+
+    def first_galaxies(self, most: int) -> Iterator[Pixels]:
+        """Some of the galaxies, in batches, as they are: all of them, or about `most` that come first in training."""
+        number = self.config.data.batch_size
+        if self.resident is None:
+            batches = self._streamed(0)
+            yield from (next(batches) for _ in range(min(most // number, self.config.steps)))
+            return
+        for start in range(0, min(most, len(self.resident.image)), number):
+            yield Pixels(*(np.asarray(array[start : start + number]) for array in self.resident))
+
     def _rows(self, first_step: int, steps: int) -> np.ndarray:
         """Which resident galaxies make up each batch, (step, n)."""
-        data, seed = self.config.data, self.config.seed
-        return index_batches(
-            _sizes(self.snapshots), data.batch_size, shares=data.shares, seed=seed, first_step=first_step, steps=steps
-        )
+        config, data = self.config, self.config.data
+        order: dict[str, Any] = {"shares": data.shares, "seed": config.seed, "first_step": first_step, "steps": steps}
+        if not isinstance(config, ClassifyConfig):
+            return index_batches(_sizes(self.snapshots), data.batch_size, **order)
+        classes = _class_numbers(self.snapshots, schema_named(config.task))
+        if data.balance:
+            return balanced_batches(classes, data.batch_size, **order)
+        return index_batches([len(one) for one in classes], data.batch_size, **order)
 
     def _streamed(self, first_step: int) -> Iterator[Pixels]:
-        data = self.config.data
-        batches = stream_batches(
-            [snapshot.folder for snapshot in self.snapshots],  # not by the config's paths: a newer version may be there
-            "train",
-            data.batch_size,
-            seed=self.config.seed,
-            first_step=first_step,
-            steps=max(self.config.steps - first_step, 0),
-            shares=data.shares,
-            **_wanted(self.config),
-        )
-        return map(pixels_of, batches)
+        config, data = self.config, self.config.data
+        # Not by the config's paths: a newer version may be there.
+        folders = [snapshot.folder for snapshot in self.snapshots]
+        order: dict[str, Any] = {
+            "shares": data.shares,
+            "seed": config.seed,
+            "first_step": first_step,
+            "steps": max(config.steps - first_step, 0),
+        }
+        if isinstance(config, ClassifyConfig):
+            order["balance"] = data.balance
+        stream = stream_classes if isinstance(config, ClassifyConfig) else stream_batches
+        batches = stream(folders, "train", data.batch_size, **order, **_wanted(config))
+        return (pixels_for(config, batch) for batch in batches)
 
 
 def training_feed(config: RunConfig, snapshots: Sequence[Snapshot], mesh: Mesh) -> Feed:
     """The training split of all snapshots: on the device if it is small enough, else streamed from disk.
 
+    A classifier is fed with the galaxies whose class is known.
+
     Raises
     ------
     ValueError
-        If a snapshot has no training galaxies, or other bands, classes or size than the network.
+        If a snapshot has no training galaxies, other bands or size than the network, other classes than a run that
+        learns arms, or not all classes that a classifier is to tell apart.
     """
+    if isinstance(config, ClassifyConfig):
+        check_classes(snapshots, schema_named(config.task))
     resident = None
     if sum(_sizes(snapshots)) * _bytes_a_galaxy(config) <= config.data.resident_gigabytes * 1e9:
-        pixels = pixels_of(_read(config, snapshots, "train"))
+        pixels = pixels_for(config, _read(config, snapshots, "train"))
         resident = jax.device_put(pixels, NamedSharding(mesh, PartitionSpec()))
     return Feed(config=config, mesh=mesh, snapshots=tuple(snapshots), resident=resident)
 
 
-def read_validation(config: RunConfig, snapshots: Sequence[Snapshot]) -> Examples | None:
-    """The validation galaxies of all snapshots that have any, in memory; None when no snapshot has."""
-    having = [snapshot for snapshot in snapshots if "validation" in snapshot.sizes]
+def read_validation(config: RunConfig, snapshots: Sequence[Snapshot]) -> Examples | ClassExamples | None:
+    """The validation galaxies of all snapshots that have any, in memory; None when no snapshot has.
+
+    Of a classifier: those whose class is known.
+    """
+    having = [snapshot for snapshot in snapshots if _has_validation(config, snapshot)]
     return _read(config, having, "validation") if having else None
 
 
@@ -122,6 +166,17 @@ def open_snapshots(config: RunConfig) -> tuple[Snapshot, ...]:
     snapshots = tuple(open_snapshot(folder) for folder in folders)
     check_apart([snapshot.folder for snapshot in snapshots])
     return snapshots
+
+
+def about_snapshot(config: RunConfig, snapshot: Snapshot) -> dict[str, Any]:
+    """What the run folder says of a snapshot; of a classifier also how many galaxies of each class it saw.
+
+    Under the class "" are those that were left out, as their class is not known.
+    """
+    about = {"name": snapshot.name, "version": snapshot.version, "sizes": dict(snapshot.sizes)}
+    if isinstance(config, ClassifyConfig):
+        about["classes"] = class_balance(snapshot, schema_named(config.task))
+    return about
 
 
 def steps_per_dispatch(config: RunConfig) -> int:
@@ -143,25 +198,55 @@ def padded_batches(pixels: Pixels, batch_size: int) -> Iterator[tuple[Pixels, in
 
 
 def pixels_of(examples: Examples) -> Pixels:
-    """The arrays of examples that a device is sent."""
+    """The arrays of galaxies with masks that a device is sent."""
     return Pixels(image=examples.image, target=examples.target, weight=examples.weight)
 
 
-def unpack(batch: Pixels) -> tuple[Float[Array, "n y x band"], Float[Array, "n y x class"], Float[Array, "n y x"]]:
+def pixels_for(config: RunConfig, examples: Examples | ClassExamples) -> Pixels:
+    """The arrays that a device is sent of galaxies that a run reads: with its masks, or with its task's classes."""
+    if isinstance(examples, Examples):
+        return pixels_of(examples)
+    if not isinstance(config, ClassifyConfig):
+        raise TypeError(f"galaxies with classes for a {type(config).__name__}")
+    schema = schema_named(config.task)
+    return Pixels(image=examples.image, target=examples.target(schema), weight=examples.weight(schema))
+
+
+def unpack(batch: Pixels) -> tuple[Float[Array, "n y x band"], Float[Array, "*place output"], Float[Array, "*place"]]:
     """Image, target and weight as float32 in 0..1."""
     image, target, weight = (jnp.asarray(array).astype(jnp.float32) / 255.0 for array in batch)
     return image, target, weight
 
 
-def _read(config: RunConfig, snapshots: Sequence[Snapshot], split: str) -> Examples:
+def _read(config: RunConfig, snapshots: Sequence[Snapshot], split: str) -> Examples | ClassExamples:
     """A split of several snapshots in memory, in their order."""
-    return concatenate([load_split(snapshot.folder, split, **_wanted(config)) for snapshot in snapshots])
+    folders, wanted = [snapshot.folder for snapshot in snapshots], _wanted(config)
+    if isinstance(config, ClassifyConfig):
+        return concatenate([load_classes(folder, split, **wanted) for folder in folders])
+    return concatenate([load_split(folder, split, **wanted) for folder in folders])
 
 
 def _wanted(config: RunConfig) -> dict[str, Any]:
     """What the pictures must be for the network to take them, and what must be known of them."""
     wanted: dict[str, Any] = {"bands": config.model.bands, "image_size": config.model.image_size}
-    return wanted | ({"classes": config.model.classes} if isinstance(config, TrainConfig) else {})
+    if isinstance(config, TrainConfig):
+        wanted["classes"] = config.model.classes
+    if isinstance(config, ClassifyConfig):
+        wanted["schema"] = config.task
+    return wanted
+
+
+def _has_validation(config: RunConfig, snapshot: Snapshot) -> bool:
+    if not isinstance(config, ClassifyConfig):
+        return "validation" in snapshot.sizes
+    counts = class_balance(snapshot, schema_named(config.task)).get("validation", {})
+    return any(number for label, number in counts.items() if label)
+
+
+def _class_numbers(snapshots: Sequence[Snapshot], schema: LabelSchema) -> list[np.ndarray]:
+    """Of each snapshot, the number of each training galaxy's class, without those whose class is not known."""
+    labels = [labels_of_split(snapshot, "train", schema) for snapshot in snapshots]
+    return [np.array([schema.classes.index(name) for name in names if name], np.int32) for names in labels]
 
 
 def _sizes(snapshots: Sequence[Snapshot]) -> tuple[int, ...]:
