@@ -51,6 +51,7 @@ __all__ = [
     "read_config",
     "read_records",
     "read_schema",
+    "snapshots_seen",
     "trained_on",
 ]
 
@@ -102,7 +103,7 @@ def check_same_data(folder: Path, config: RunConfig, snapshots: Sequence[Mapping
 
     The paths in its config may be the same: in a folder of versions, the newest is opened.
     """
-    for path, before, now in zip(config.data.snapshots, _last_snapshots(folder), snapshots, strict=False):
+    for path, before, now in zip(config.data.snapshots, snapshots_seen(folder), snapshots, strict=False):
         if all(before.get(name) == now[name] for name in ("name", "version", "sizes")):
             continue
         kept = Path(path) / str(before.get("version"))
@@ -193,7 +194,7 @@ def trained_on(folder: Path) -> list[tuple[str, Path | None]]:
     found: list[tuple[str, Path | None]] = []
     config, seen = read_config(folder), {folder.resolve()}
     while True:
-        before = _last_snapshots(folder) or [{}] * len(config.data.snapshots)
+        before = snapshots_seen(folder) or [{}] * len(config.data.snapshots)
         for path, about in zip(map(Path, config.data.snapshots), before, strict=False):
             version = str(about.get("version", path.name))
             places = [place for place in (path / version, path) if place.name == version and place.is_dir()]
@@ -207,6 +208,12 @@ def trained_on(folder: Path) -> list[tuple[str, Path | None]]:
             config = read_config(folder)
         except ValueError:
             return [*found, (f"what {folder} was trained on", None)]
+
+
+def snapshots_seen(folder: Path) -> list[dict[str, Any]]:
+    """What the run saw when it was last started; empty for a new one."""
+    starts = _starts(folder)
+    return starts[-1].get("snapshots", []) if starts else []
 
 
 def append_record(folder: Path, record: Mapping[str, Any]) -> None:
@@ -430,7 +437,7 @@ def _check_same_choices(folder: Path, config: RunConfig) -> None:
 
 def _same_folders(folder: Path, before: Sequence[str], now: Sequence[str]) -> bool:
     """Whether each path is the one of before, or in that folder of versions the version that the run was trained on."""
-    versions = [str(snapshot.get("version")) for snapshot in _last_snapshots(folder)]
+    versions = [str(snapshot.get("version")) for snapshot in snapshots_seen(folder)]
     return len(before) == len(now) == len(versions) and all(
         Path(new).resolve() in (Path(old).resolve(), Path(old, version).resolve())
         for old, new, version in zip(before, now, versions, strict=True)
@@ -454,12 +461,6 @@ def _flat(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 def _starts(folder: Path) -> list[dict[str, Any]]:
     path = folder / ENVIRONMENT
     return json.loads(path.read_text()) if path.exists() else []
-
-
-def _last_snapshots(folder: Path) -> list[dict[str, Any]]:
-    """What the run saw when it was last started; empty for a new one."""
-    starts = _starts(folder)
-    return starts[-1].get("snapshots", []) if starts else []
 
 
 def _write(path: Path, text: str) -> None:

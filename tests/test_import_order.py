@@ -51,7 +51,10 @@ MAY_IMPORT = {
     "figures": f"config survey measure {_CLASS_SCORES}",
     "rank": "config survey labels measure checkpoint predict",
     "retrain": (f"config progress survey labels models train evaluate {_SNAPSHOTS} {_NETWORKS}"),
-    "cli cli_annotate cli_evaluate cli_fetch cli_figures cli_labels cli_measure cli_store cli_words demo __main__": (
+    (
+        "cli cli_annotate cli_evaluate cli_fetch cli_figures cli_labels cli_measure cli_store cli_train cli_words demo "
+        "__main__"
+    ): (
         "config progress compiled survey labels mock datasets.mocks models inputs distribute measuring train evaluate "
         "predict rank retrain "
         f"evaluate_classes classify {_CLASS_SCORES} "

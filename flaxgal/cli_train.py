@@ -1,0 +1,97 @@
+"""`flaxgal train`: arms, or one of the classifying tasks; from the defaults or from an experiment file."""
+
+from __future__ import annotations
+
+import runpy
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+from flaxgal.cli_words import Flat
+from flaxgal.config import CLASSIFIERS, ClassifyConfig, TrainConfig
+from flaxgal.progress import bars, silent, standing
+
+__all__ = ["experiment", "train_command"]
+
+Experiment = TrainConfig | ClassifyConfig
+
+
+def experiment(arguments: Sequence[str]) -> tuple[Experiment, list[str]]:
+    """The config that the word after `train` stands for, a task or an experiment file; and the arguments without it.
+
+    Raises
+    ------
+    ValueError
+        If there is no such file, or it defines no config.
+    """
+    word = arguments[1] if len(arguments) > 1 and arguments[0] == "train" else ""
+    rest = [*arguments[:1], *arguments[2:]]
+    if word in CLASSIFIERS:
+        return CLASSIFIERS[word], rest
+    if word == "arms":
+        return TrainConfig(), rest
+    if not word.endswith(".py"):
+        return TrainConfig(), list(arguments)
+    path = Path(word)
+    if not path.is_file():
+        raise ValueError(f"{path}: no such file; give an experiment file that defines `config = TrainConfig(...)`")
+    config = runpy.run_path(str(path)).get("config")
+    if not isinstance(config, TrainConfig | ClassifyConfig):
+        raise ValueError(
+            f"{path}: defines no `config`; expected `config = TrainConfig(...)` or `ClassifyConfig(...)` in it"
+        )
+    return config, rest
+
+
+def train_command(default: Experiment) -> Callable[..., int]:
+    """The command `train`, with the options of the kind of config that it starts from."""
+
+    def train(*, run: Path | None = None, resume: bool = False, config: Annotated[Any, Flat] = default) -> int:
+        """Train on dataset snapshots: a U-Net that finds arms, or a classifier.
+
+        What to learn may come first: arms (when nothing is said), morphology, spiral, winding or t_type, whose options
+        `flaxgal train winding --help` shows; or an experiment file. Any field can be overridden.
+
+        Example: flaxgal train winding --data.snapshots snapshots/galaxy_morphology/1.0.0 --steps 2000
+
+        Args:
+            run: Run folder; runs/NAME when not given.
+            resume: Go on with a run that was stopped.
+            config: What to train, on what, how long.
+        """
+        return _train(run or Path("runs") / config.name, config, resume=resume)
+
+    train.__annotations__["config"] = Annotated[type(default), Flat]
+    return train
+
+
+def _train(folder: Path, config: Experiment, *, resume: bool) -> int:
+    """Train with a progress bar on a terminal, and a line for each look at the validation split in a pipe."""
+    from flaxgal.figures import learning_curves, save
+    from flaxgal.runlog import read_records
+    from flaxgal.train import train
+
+    with bars() as show:
+        for number, progress in enumerate(train(config, folder, resume=resume)):
+            if not number and isinstance(config, ClassifyConfig):
+                print(_galaxies_of_each_class(folder, config), flush=True)
+            show("training", progress.step, progress.steps, standing(progress))
+            if progress.looked and show is silent:
+                print(f"step {progress.step}/{progress.steps}  {standing(progress)}", flush=True)
+    save(learning_curves(read_records(folder)), folder / "figures" / "learning_curves.png")
+    print(folder)
+    return 0
+
+
+def _galaxies_of_each_class(folder: Path, config: ClassifyConfig) -> str:
+    """What a classifier is trained on, in words, and how many galaxies are left out."""
+    from flaxgal.runlog import snapshots_seen
+
+    counts: dict[str, int] = {}
+    for snapshot in snapshots_seen(folder):
+        for label, number in snapshot["classes"].get("train", {}).items():
+            counts[label] = counts.get(label, 0) + number
+    unknown = counts.pop("", 0)
+    each = ", ".join(f"{number} {label}" for label, number in counts.items())
+    left_out = f"; {unknown} left out, whose {config.task} is not known" if unknown else ""
+    return f"training galaxies by {config.task}: {each}{left_out}"
