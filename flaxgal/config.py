@@ -238,6 +238,8 @@ class ClassifierConfig:
     """Names of the input channels, 1 to 5. "grey" is one picture made of whatever bands there are."""
     network: Literal["residual", "c2", "convnext"] = "residual"
     """residual: the U-Net's way down, then the mean over the picture; c2: the seed's; convnext: Liu et al. 2022."""
+    view: Literal["sky", "log_polar"] = "sky"
+    """sky: the pictures' own pixels; log_polar: unrolled about their middle, where arms are straight lines."""
     widths: tuple[int, ...] = (16, 32, 64, 128)
     """Channels at each level, finest first; the depth is their number."""
     blocks: tuple[int, ...] = (0, 1, 1, 2)
@@ -265,6 +267,7 @@ class ClassifierConfig:
             _require(self.stem == 4, "stem", self.stem, "4 to a convnext network")
         if self.network != "c2":
             return
+        _require(self.view == "sky", "view", self.view, "sky to a c2 network")
         if len(self.widths) != 3 or self.blocks != (1,) or self.stem != 1:
             raise ValueError(
                 f"a c2 network has three levels with a fixed number of convolutions, found widths {self.widths}, "

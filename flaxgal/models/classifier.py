@@ -11,6 +11,7 @@ from flaxgal.config import ClassifierConfig
 from flaxgal.models.blocks import Dense, GroupNorm, dropout
 from flaxgal.models.convnext import LayerNorm, convnext_levels
 from flaxgal.models.encoder import endless_keys, pad_around, pooled_levels, residual_levels
+from flaxgal.models.log_polar import EXTRA_CHANNELS, log_polar
 
 __all__ = ["Classifier", "class_features", "class_logits"]
 
@@ -37,7 +38,8 @@ class Classifier(nnx.Module):
 
     def __init__(self, config: ClassifierConfig, outputs: int, rngs: nnx.Rngs):
         self.config = config
-        bands, widths, rates = len(config.bands), config.widths, config.level_dropout
+        widths, rates = config.widths, config.level_dropout
+        bands = len(config.bands) + (EXTRA_CHANNELS if config.view == "log_polar" else 0)
         if config.network == "c2":
             down = pooled_levels(bands, widths, rates=rates, rngs=rngs)
             self.norm = None
@@ -77,6 +79,8 @@ class Classifier(nnx.Module):
         """What the network found in each picture, float32: the logits are a linear function of it."""
         self._check(image.shape)
         keys = endless_keys(key)
+        if self.config.view == "log_polar":
+            image = log_polar(image.astype(jnp.float32))
         image = image.astype(self.config.dtype)
         if self.config.network != "c2":
             image = pad_around(image, self.config.size_multiple)

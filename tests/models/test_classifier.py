@@ -21,7 +21,10 @@ SMALL_CONVNEXT = ClassifierConfig(
     image_size=16, widths=(8, 12), network="convnext", stem=4, blocks=(1,), dropout=(0.2,)
 )
 BOTH = pytest.mark.parametrize("config", [SMALL, SMALL_C2], ids=["residual", "c2"])
-ALL = pytest.mark.parametrize("config", [SMALL, SMALL_C2, SMALL_CONVNEXT], ids=["residual", "c2", "convnext"])
+POLAR = dataclasses.replace(SMALL, view="log_polar", stem=2)
+ALL = pytest.mark.parametrize(
+    "config", [SMALL, SMALL_C2, SMALL_CONVNEXT, POLAR], ids=["residual", "c2", "convnext", "log_polar"]
+)
 
 
 def convnext(size):
@@ -184,7 +187,9 @@ def test_a_network_for_one_to_five_bands_reads_all_of_them(bands, stem):
 
 
 @pytest.mark.parametrize(("y", "x"), [(1, 1), (7, 30), (16, 16), (33, 17)])
-@pytest.mark.parametrize("config", [dataclasses.replace(SMALL, stem=4), SMALL_CONVNEXT], ids=["residual", "convnext"])
+@pytest.mark.parametrize(
+    "config", [dataclasses.replace(SMALL, stem=4), SMALL_CONVNEXT, POLAR], ids=["residual", "convnext", "log_polar"]
+)
 def test_networks_but_the_seeds_take_pictures_of_any_size(config, y, x):
     logits = logits_of(shaken(config), jnp.full((2, y, x, 1), 0.5))
     assert logits.shape == (2, 3)

@@ -1,0 +1,74 @@
+"""Galaxies unrolled: logarithmic spirals become straight lines, whichever way and however large they are."""
+
+import math
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from scipy.ndimage import map_coordinates
+
+from flaxgal.models.log_polar import COLUMNS, OVERLAP, ROWS, TURN, log_polar
+
+
+def spiral(pitch_deg: float, chirality: int, *, side: int = 96, start: float = 0.0, zoom: float = 1.0) -> np.ndarray:
+    """Two logarithmic arms on a round disc as seen on the sky, first row on top; Z-wise for chirality +1."""
+    y, x = np.indices((side, side)) - (side - 1) / 2
+    r, azimuth = np.hypot(x, y) / zoom, np.arctan2(-y, x)
+    phase = azimuth - start - chirality * np.log(np.maximum(r, 0.5)) / math.tan(math.radians(pitch_deg))
+    light = np.exp(-r / 25) * (0.4 + 0.5 * np.cos(2 * phase))
+    return light[None, ..., None].astype(np.float32)
+
+
+def slope_of(unrolled: np.ndarray) -> float:
+    """Columns that the pattern moves to the right from one row to the next outer one: phases of its second mode."""
+    mode = np.fft.fft(unrolled[0, 6:20, :TURN, -2], axis=1)[:, 2]
+    steps = np.angle(mode[1:] / mode[:-1])
+    return float(np.median(-steps / 2) * TURN / (2 * np.pi))
+
+
+@pytest.mark.parametrize("pitch_deg", [12.0, 20.0, 35.0])
+@pytest.mark.parametrize("chirality", [1, -1])
+def test_the_slope_is_the_cotangent_of_the_pitch_angle_and_its_sign_the_chirality(pitch_deg, chirality):
+    found = slope_of(np.asarray(log_polar(jnp.asarray(spiral(pitch_deg, chirality)))))
+    assert found == pytest.approx(chirality / math.tan(math.radians(pitch_deg)), rel=0.08)
+
+
+def test_turning_a_galaxy_moves_the_picture_sideways():
+    still, turned = (log_polar(jnp.asarray(spiral(20.0, 1, start=angle))) for angle in (0.0, 8 * 2 * np.pi / TURN))
+    expected = np.roll(np.asarray(still)[:, :, :TURN], 8, axis=2)
+    inner = np.s_[:, 4:20]
+    assert np.abs(np.asarray(turned)[:, :, :TURN] - expected)[inner].max() < 0.15
+    assert np.abs(np.asarray(turned) - np.asarray(still))[inner].max() > 0.5
+
+
+def test_a_mirror_image_of_the_sky_is_a_mirror_image_here():
+    image = np.random.default_rng(0).random((2, 64, 64, 3), np.float32)
+    mirrored = np.asarray(log_polar(jnp.asarray(image[:, :, ::-1])))[:, :, :TURN]
+    whole = np.asarray(log_polar(jnp.asarray(image)))[:, :, :TURN]
+    # Azimuth a becomes half a turn less a.
+    back = whole[:, :, (TURN // 2 - np.arange(TURN)) % TURN]
+    np.testing.assert_allclose(mirrored, back, atol=2e-5)
+
+
+def test_light_is_interpolated_as_scipy_does():
+    image = np.random.default_rng(1).random((1, 50, 64, 2), np.float32)
+    radius = 24 * np.exp((np.arange(ROWS) - (ROWS - 1)) * 2 * np.pi / TURN)
+    azimuth = np.arange(TURN) * 2 * np.pi / TURN
+    y, x = 24.5 - radius[:, None] * np.sin(azimuth), 31.5 + radius[:, None] * np.cos(azimuth)
+    found = np.asarray(log_polar(jnp.asarray(image)))[0, :, :TURN, :2] / 2
+    for band in range(2):
+        np.testing.assert_allclose(found[..., band], map_coordinates(image[0, ..., band], [y, x], order=1), atol=1e-5)
+
+
+def test_the_turn_goes_on_where_it_ends():
+    whole = np.asarray(log_polar(jnp.asarray(spiral(20.0, 1))))
+    assert whole.shape == (1, ROWS, COLUMNS, 3)
+    np.testing.assert_array_equal(whole[:, :, TURN:], whole[:, :, :OVERLAP])
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (3, 5), (64, 48)])
+def test_black_pictures_and_tiny_ones_give_numbers_and_gradients(shape):
+    image = jnp.zeros((1, *shape, 1))
+    assert np.isfinite(np.asarray(log_polar(image))).all()
+    assert np.isfinite(np.asarray(jax.grad(lambda x: log_polar(x).sum())(image))).all()
