@@ -287,8 +287,9 @@ def wcs_pixel_scale_arcsec(wcs: Any) -> float:
 def wcs_centre_deg(wcs: Any, image_shape: tuple[int, int]) -> tuple[float, float]:
     """Right ascension and declination, in degrees, of the middle of a frame (y, x)."""
     y, x = image_shape
-    ra, dec = wcs.celestial.wcs_pix2world((x - 1) / 2, (y - 1) / 2, 0)
-    return float(ra), float(dec)
+    celestial = wcs.celestial
+    world = celestial.wcs_pix2world((x - 1) / 2, (y - 1) / 2, 0)
+    return float(world[celestial.wcs.lng]), float(world[celestial.wcs.lat])  # some files have declination first
 
 
 def _read_only(values: Any, dtype: Any = None) -> np.ndarray:
