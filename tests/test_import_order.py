@@ -19,7 +19,7 @@ _SNAPSHOTS = (
 )
 _BATCHES = "datasets.loader datasets.augment datasets.feed"
 _NETWORKS = "losses class_losses metrics checkpoint runlog"
-_CLASS_SCORES = "class_metrics reliability t_type_metrics"
+_CLASS_SCORES = "class_metrics class_summary cross_validation reliability t_type_metrics"
 MAY_IMPORT = {
     "config": "",
     "progress compiled": "",
@@ -31,10 +31,11 @@ MAY_IMPORT = {
     "datasets.mocks": f"config survey labels mock {_SNAPSHOTS}",
     "models": "config survey",
     _NETWORKS: "config survey models",
-    _CLASS_SCORES: "metrics",
+    _CLASS_SCORES: "metrics survey",
     "classify": "config survey models",
     _BATCHES: f"config survey {_SNAPSHOTS}",
     "fetch fetch_gz3d fetch_sdss fetch_folder": "config survey labels",
+    "transfer": "config survey models checkpoint",
     "inputs": f"config survey labels {_SNAPSHOTS} {_BATCHES}",
     "calibration": "survey",
     "tasks segmenting classifying": (
@@ -52,11 +53,12 @@ MAY_IMPORT = {
     "rank": "config survey labels measure checkpoint predict",
     "retrain": (f"config progress survey labels models train evaluate {_SNAPSHOTS} {_NETWORKS}"),
     (
-        "cli cli_annotate cli_evaluate cli_fetch cli_figures cli_labels cli_measure cli_store cli_train cli_words demo "
+        "cli cli_annotate cli_evaluate cli_fetch cli_figures cli_labels cli_measure cli_store cli_train cli_transfer "
+        "cli_words demo "
         "__main__"
     ): (
         "config progress compiled survey labels mock datasets.mocks models inputs distribute measuring train evaluate "
-        "predict rank retrain "
+        "predict rank retrain transfer "
         f"evaluate_classes classify {_CLASS_SCORES} "
         f"fetch fetch_gz3d fetch_sdss fetch_folder measure figures {_SNAPSHOTS} {_NETWORKS} {_BATCHES}"
     ),
@@ -83,7 +85,8 @@ ONLY_IN = {
     "matplotlib": "figures",
     "napari": "napari_flaxgal",
     "qtpy PySide6 PyQt6 PyQt5 superqt": "napari_flaxgal.widget",
-    "tensorflow torch keras": "",
+    "torch safetensors": "transfer",  # only to read files of published weights
+    "tensorflow keras": "",
 }
 
 # Outside the two packages: what nothing in a folder may import.

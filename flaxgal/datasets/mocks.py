@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import jax
@@ -10,8 +12,9 @@ import numpy as np
 
 from flaxgal.config import MockConfig
 from flaxgal.datasets.examples import Example
-from flaxgal.datasets.morphology import ClassExample
+from flaxgal.datasets.morphology import ClassExample, build_class_snapshot
 from flaxgal.datasets.splits import split_of
+from flaxgal.labels.verify import untracked
 from flaxgal.mock.cutouts import KINDS, mock_id, mock_position
 from flaxgal.mock.galaxy import Mocks, render
 from flaxgal.survey.display import to_pictures
@@ -20,7 +23,7 @@ from flaxgal.survey.schemas import Labels
 if TYPE_CHECKING:
     from jaxtyping import UInt8
 
-__all__ = ["mock_class_examples", "mock_examples"]
+__all__ = ["build_mock_classes", "mock_class_examples", "mock_examples"]
 
 CHUNK = 1000
 
@@ -87,6 +90,33 @@ def mock_class_examples(
                 dec_deg=dec_deg,
                 truth=truth,
             )
+
+
+def build_mock_classes(
+    out_dir: Path | str,
+    config: MockConfig,
+    *,
+    number: int,
+    seed: int = 0,
+    bands: Sequence[str] = ("grey",),
+    balanced: bool = True,
+    track: Callable[..., Iterable[ClassExample]] = untracked,
+) -> Path:
+    """Write a snapshot OUT_DIR/mock_classes/VERSION of mock galaxies with classes.
+
+    Balanced: as many E as S0 as Sp, whatever the config says. `track(items, name, total)` draws progress.
+    """
+    if balanced:
+        config = replace(config, class_fractions=(1 / 3, 1 / 3, 1 / 3))
+    examples = mock_class_examples(config, number=number, seed=seed, bands=bands)
+    return build_class_snapshot(
+        track(examples, "mock galaxies", number),
+        out_dir,
+        bands=bands,
+        image_size=config.image_size,
+        name="mock_classes",
+        provenance={"mocks": asdict(config), "number": number, "seed": seed},
+    )
 
 
 def _winding(chirality: int, shown: bool) -> str:

@@ -54,6 +54,11 @@ def read_recipe(folder: Path | str) -> Recipe:
         If there is none, or it is of mocks or arrays and not of a label store's revisions.
     """
     snapshot = open_snapshot(folder)
+    if snapshot.schemas:
+        raise ValueError(
+            f"{snapshot.folder}: this snapshot has classes in place of masks; build it again as it was made the first "
+            f"time (its provenance.json says how)"
+        )
     provenance = json.loads((snapshot.folder / "provenance.json").read_text())
     about = json.loads((snapshot.folder / "dataset_info.json").read_text())
     galaxies = tuple(

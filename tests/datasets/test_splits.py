@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flaxgal.datasets.splits import SPLITS, sky_cell, split_of
+from flaxgal.datasets.splits import SPLITS, fold_rule, sky_cell, split_of
 
 
 def positions(number, seed=0):
@@ -79,3 +79,26 @@ def test_every_position_has_a_cell(ra, dec):
 def test_swapped_coordinates_are_refused():
     with pytest.raises(ValueError, match="swapped"):
         split_of("x", 2.2, 150.1)
+
+
+def test_folds_test_each_galaxy_once_and_never_leave_a_split_empty():
+    names = [f"galaxy-{number}" for number in range(600)]
+    tested = {name: [] for name in names}
+    for fold in range(5):
+        rule = fold_rule(fold, 5)
+        splits = {name: rule(name, None, None) for name in names}
+        for name, split in splits.items():
+            if split == "test":
+                tested[name].append(fold)
+        counts = Counter(splits.values())
+        assert 80 < counts["test"] < 160
+        assert 30 < counts["validation"] < 90
+    assert all(len(folds) == 1 for folds in tested.values())
+
+
+def test_a_fold_goes_by_the_cell_of_sky_and_impossible_folds_are_refused():
+    rule = fold_rule(0, 3)
+    assert all(rule("a", ra, 3.03) == rule("b", ra + 1e-4, 3.03) for ra in (150.03, 151.03, 152.03))
+    for fold, folds in ((0, 1), (5, 5), (-1, 5)):
+        with pytest.raises(ValueError, match="wanted two folds or more, and one of them, counted from 0"):
+            fold_rule(fold, folds)
