@@ -128,7 +128,7 @@ def _measure_light(cutout: Cutout, arms: np.ndarray, threshold: float, known: di
     radii = [one.bulge_radius for one in measured.values() if np.isfinite(one.bulge_radius)]
     bulge_radius = float(np.median(radii)) if radii else NAN
     colours, matched = _colours(cutout, measured, aperture, masks[0], bulge_radius)
-    found = measure_arms(masks[0].arm, together, ellipse, first_row=cutout.first_row, wcs=cutout.wcs)
+    found = measure_arms(masks[0].arm, ellipse, first_row=cutout.first_row, wcs=cutout.wcs)
     flags |= found.flags | (Flag.CROWDED if covered > 0.25 else Flag(0))
     return Measurement(
         **known,

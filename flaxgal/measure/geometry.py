@@ -10,8 +10,11 @@ from jaxtyping import Bool, Float
 __all__ = [
     "Ellipse",
     "Profile",
+    "disc_plane",
     "elliptical_radius",
     "half_light_radius",
+    "image_plane",
+    "inclination_deg",
     "moment_ellipse",
     "petrosian_radius",
     "radial_profile",
@@ -19,6 +22,8 @@ __all__ = [
 ]
 
 LEAST_AXIS_RATIO = 0.15
+THICKNESS = 0.2
+"""Axis ratio of a disc seen edge-on (Hubble 1926; Holmberg 1958 and later work give 0.1 to 0.25)."""
 PETROSIAN_ETA = 0.2
 """Local over mean surface brightness at the Petrosian radius (Blanton et al. 2001, AJ 121, 2358, eq. 2)."""
 
@@ -33,6 +38,8 @@ class Ellipse:
     """Minor over major axis."""
     position_angle_deg: float
     """Of the major axis, from +x towards +y on the pixel grid, in [0, 180)."""
+    axis_ratio_error: float = 0.0
+    position_angle_error_deg: float = 0.0
 
 
 def moment_ellipse(
@@ -54,6 +61,39 @@ def moment_ellipse(
     (small, large), axes = np.linalg.eigh(spread)
     angle = np.degrees(np.arctan2(axes[1, 1], axes[0, 1])) % 180.0
     return Ellipse(peak, float(np.clip(np.sqrt(small / large), LEAST_AXIS_RATIO, 1.0)), float(angle))
+
+
+def inclination_deg(axis_ratio: float) -> float:
+    """Inclination of a disc of this axis ratio: 0 face-on, 90 edge-on (Hubble 1926, ApJ 64, 321).
+
+    cos² i = (q² − q₀²) / (1 − q₀²), where q₀ = `THICKNESS` is how thick a disc looks edge-on; thinner is edge-on too.
+    """
+    square = (axis_ratio**2 - THICKNESS**2) / (1 - THICKNESS**2)
+    return float(np.degrees(np.arccos(np.sqrt(np.clip(square, 0.0, 1.0)))))
+
+
+def disc_plane(
+    ellipse: Ellipse, y: Float[np.ndarray, "*n"], x: Float[np.ndarray, "*n"]
+) -> tuple[Float[np.ndarray, "*n"], Float[np.ndarray, "*n"]]:
+    """Radius (pixels) and azimuth (radians, from the major axis, as +x to +y) of places in the plane of the disc.
+
+    The minor axis is stretched by 1 / axis ratio, that is, the disc is taken to be thin.
+    """
+    angle = np.radians(ellipse.position_angle_deg)
+    dy, dx = y - ellipse.centre[0], x - ellipse.centre[1]
+    along = dx * np.cos(angle) + dy * np.sin(angle)
+    across = (dy * np.cos(angle) - dx * np.sin(angle)) / ellipse.axis_ratio
+    return np.hypot(along, across), np.arctan2(across, along)
+
+
+def image_plane(
+    ellipse: Ellipse, radius: Float[np.ndarray, "*n"], azimuth: Float[np.ndarray, "*n"]
+) -> tuple[Float[np.ndarray, "*n"], Float[np.ndarray, "*n"]]:
+    """Where places in the plane of the disc are seen: (y, x) in pixels, the inverse of `disc_plane`."""
+    angle = np.radians(ellipse.position_angle_deg)
+    along, across = radius * np.cos(azimuth), radius * np.sin(azimuth) * ellipse.axis_ratio
+    y = ellipse.centre[0] + along * np.sin(angle) + across * np.cos(angle)
+    return y, ellipse.centre[1] + along * np.cos(angle) - across * np.sin(angle)
 
 
 def elliptical_radius(ellipse: Ellipse, shape: tuple[int, int]) -> Float[np.ndarray, "y x"]:
