@@ -56,6 +56,10 @@ class _ArmNumbers:
     values: Float64[np.ndarray, " number"]
     """Arm flux, arm ÷ total, arm ÷ disc, contrast, excess ÷ total."""
     weights: tuple[np.ndarray | None, ...]
+    below: float = NAN
+    """Light of the disc between the arms on the area of the arms."""
+    between: np.ndarray | None = None
+    """Weights of the pixels in `below`."""
 
 
 def draw_masks(arms: np.ndarray, threshold: float, aperture: Aperture) -> tuple[DrawnMask, ...]:
@@ -96,7 +100,7 @@ def measure_band(
     if aperture.inside.sum() * sky.error > 0.05 * total:
         flags |= Flag.SKY_UNCERTAIN
     noise = _noise(image, variance, spread, good, aperture, sky)
-    bulge = find_bulge(light, masks[0].clear & good, aperture)
+    bulge = find_bulge(light, aperture)
     drawn = [_arm_numbers(light, mask, good, aperture, total, bulge) for mask in masks]
     mask_error = np.ptp([one.values for one in drawn], axis=0) / 2 if len(drawn) > 1 else np.full(5, NAN)
     flux, oddities = _band_flux(light, aperture, masks[0], drawn[0], mask_error, bulge, noise)
@@ -141,9 +145,16 @@ def _band_flux(
     floor = TOTAL_FLOOR * total
     disc = total - bulge.flux
     bulge_in_arms = float(bulge.profile[aperture.ring[mask.arm]].sum()) / bulge.flux if bulge.flux > 0 else 0.0
-    # What moves each number besides its pixels: light beyond the aperture, and the bulge that is taken off.
-    others = [0.0, ratio * TOTAL_FLOOR, np.hypot(to_disc * floor, (to_disc - bulge_in_arms) * bulge.error) / disc, 0.0]
-    others.append(excess * TOTAL_FLOOR)
+    # What moves each number besides its pixels: light beyond the aperture, the bulge taken off, a disc that is uneven.
+    of_disc = np.hypot(to_disc * floor, (to_disc - bulge_in_arms) * bulge.error) / disc if disc > 0 else NAN
+    uneven = _unevenness(light, numbers.between, aperture, noise)
+    others = [
+        0.0,
+        ratio * TOTAL_FLOOR,
+        of_disc,
+        contrast * uneven / numbers.below,
+        np.hypot(excess * TOTAL_FLOOR, uneven / total),
+    ]
     errors = [
         NAN if weight is None else float(np.hypot(standard_error(weight, noise), other))
         for weight, other in zip(numbers.weights, others, strict=True)
@@ -186,7 +197,24 @@ def _arm_numbers(
             None if between is None or not below > 0 else (arm - contrast * between) / below,
             None if between is None else (arm - between - excess * inside) / total,
         ),
+        below=below,
+        between=between,
     )
+
+
+def _unevenness(light: np.ndarray, between: np.ndarray | None, aperture: Aperture, noise: Noise) -> float:
+    """Standard error of the disc's light below the arms, as the disc differs from place to place on a ring.
+
+    What is seen of a ring between the arms stands for what the arms cover; its scatter beyond the noise is the galaxy's
+    own, patch by patch.
+    """
+    if between is None:
+        return NAN
+    ring = aperture.ring
+    profile = radial_profile(light, ring, between > 0, aperture.rings)
+    own = np.square(profile.scatter) - radial_profile(noise.pixel, ring, between > 0, aperture.rings).mean
+    own = np.maximum(np.nan_to_num(own), 0.0)
+    return float(np.sqrt(noise.coherent * (np.square(between) * own[ring]).sum()))
 
 
 def _noise(
@@ -206,7 +234,7 @@ def _noise(
         filled=spread,
         sky_error=sky.error,
         correlation=noise_correlation(image, good & ~aperture.inside),
-        patch_pixels=min(coherent_pixels(aperture.half_light_radius), max(1.0, float((spread > 0).sum()))),
+        coherent=coherent_pixels(aperture.half_light_radius),
     )
 
 

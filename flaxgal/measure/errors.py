@@ -35,15 +35,15 @@ class Noise:
     sky_error: float
     correlation: float = 1.0
     """Variance of a sum of many pixels over that of as many independent ones."""
-    patch_pixels: float = 1.0
-    """Filled-in pixels that are wrong together."""
+    coherent: float = 1.0
+    """Pixels of the galaxy that are brighter or fainter than the mean of their ring together."""
 
 
 def standard_error(weight: Float[np.ndarray, "y x"], noise: Noise) -> float:
     """Standard error of Σ weight · light."""
     square = np.square(weight)
     seen = noise.correlation * float((square * noise.pixel).sum())
-    hidden = noise.patch_pixels * float((square * noise.filled).sum())
+    hidden = noise.coherent * float((square * noise.filled).sum())
     return float(np.sqrt(seen + hidden + (float(weight.sum()) * noise.sky_error) ** 2))
 
 
