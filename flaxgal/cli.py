@@ -17,6 +17,7 @@ import tyro
 from tyro.conf import Positional, arg
 
 from flaxgal.cli_annotate import annotate, retrain
+from flaxgal.cli_evaluate import evaluate
 from flaxgal.cli_fetch import fetch_commands
 from flaxgal.cli_figures import figures
 from flaxgal.cli_labels import build, rank
@@ -131,46 +132,6 @@ def mock(
         provenance={"mocks": asdict(config), "number": number, "seed": seed},
     )
     print(snapshot)
-    return 0
-
-
-def evaluate(
-    run: RunFolder,
-    snapshot: Annotated[Positional[Path], arg(metavar="SNAPSHOT")],
-    *,
-    split: str = "test",
-) -> int:
-    """Score a run on a snapshot: Dice, IoU, precision and recall of the arms, with intervals over galaxies.
-
-    Example: flaxgal evaluate runs/arms snapshots/spiral_arms/1.0.0
-
-    Args:
-        run: Folder of a trained run.
-        snapshot: Folder of a dataset snapshot.
-        split: train, validation or test.
-    """
-    from flaxgal.evaluate import evaluate as score
-    from flaxgal.figures import from_best_to_worst, save
-
-    found = score(run, snapshot, split)
-    if unknown := found.summary["not_compared"]:
-        print(f"whether it was trained on these galaxies cannot be told of {', '.join(unknown)}", file=sys.stderr)
-    rows = {"all": found.summary["all"], **found.summary["by_survey"], **found.summary["by_size"]}
-    print(f"{'':>12s} {'galaxies':>8s}  {'Dice (95 %)':>19s} {'IoU':>6s} {'precis.':>7s} {'recall':>6s} {'pooled':>6s}")
-    for name, scores in rows.items():
-        dice = "{mean:.3f} [{low:.3f}, {high:.3f}]".format(**scores["dice"])
-        others = " ".join(f"{scores[score]['mean']:6.3f}" for score in ("iou", "precision", "recall"))
-        print(f"{name:>12s} {scores['galaxies']:8d}  {dice} {others} {scores['dice']['pooled']:6.3f}")
-    print(f"galaxy by galaxy: {found.path}")
-    figure = from_best_to_worst(
-        found.examples.image,
-        found.probability,
-        found.truth,
-        dice=found.galaxies["dice"].tolist(),
-        names=found.examples.object_id.tolist(),
-        threshold=found.summary["threshold"],
-    )
-    print(f"from the best to the worst: {save(figure, run / 'figures' / f'{found.path.stem}.png')}")
     return 0
 
 

@@ -24,7 +24,7 @@ from flaxgal.runlog import trained_on
 from flaxgal.survey.atomic import replaced_when_whole
 from flaxgal.train import arm_class
 
-__all__ = ["SCORES", "Evaluation", "check_held_out", "evaluate", "score_galaxies", "summarise"]
+__all__ = ["SCORES", "Evaluation", "check_held_out", "evaluate", "score_galaxies", "summarise", "write_evaluation"]
 
 SCORES = {"dice": dice, "iou": iou, "precision": precision, "recall": recall}
 
@@ -87,7 +87,8 @@ def evaluate(
         "not_compared": not_compared,
         **summarise(table, seed=seed),
     }
-    path = _write(out or Path(run_folder) / "evaluation", f"{about.name}-{about.version}-{split}", table, summary)
+    name = f"{about.name}-{about.version}-{split}"
+    path = write_evaluation(out or Path(run_folder) / "evaluation", name, table, summary)
     return Evaluation(
         galaxies=table,
         summary=summary,
@@ -185,7 +186,7 @@ def _names(table: Table) -> list[str]:
     return sorted(set(table["survey"]))
 
 
-def _write(folder: Path, name: str, table: Table, summary: dict[str, Any]) -> Path:
+def write_evaluation(folder: Path, name: str, table: Table, summary: dict[str, Any]) -> Path:
     """NAME.ecsv and NAME.json, each whole or not at all; the path of the first."""
     table = table.copy()
     table.meta |= {key: value for key, value in summary.items() if not isinstance(value, dict | list)}

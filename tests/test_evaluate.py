@@ -156,7 +156,7 @@ def test_what_cannot_be_compared_is_said(tmp_path, capsys):
     assert command_line(["evaluate", str(first), str(theirs)]) == 0
     assert "cannot be told of ours 1.0.0" in capsys.readouterr().err
     shutil.rmtree(first)
-    assert evaluate(later, theirs).summary["not_compared"] == [f"what run {first} was trained on"]
+    assert evaluate(later, theirs).summary["not_compared"] == [f"what {first} was trained on"]
 
 
 def test_a_summary_of_one_galaxy_has_an_interval_of_no_width(snapshot):
