@@ -23,6 +23,7 @@ from flaxgal.cli_figures import figures
 from flaxgal.cli_labels import build, rank
 from flaxgal.cli_measure import measure
 from flaxgal.cli_store import store_commands
+from flaxgal.cli_transfer import convert
 from flaxgal.cli_words import Flat, Inputs, RunFolder, already, closing, say
 from flaxgal.compiled import keep_compiled
 from flaxgal.config import MockConfig, PredictConfig, TrainConfig
@@ -197,6 +198,7 @@ def _application(default: TrainConfig) -> Any:
     app.command(store_commands(), name="store")
     for command in (build, train, evaluate, predict, measure, figures, rank, annotate, retrain):
         app.command(command)
+    app.command(convert)
     return app
 
 
