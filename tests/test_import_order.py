@@ -41,7 +41,7 @@ MAY_IMPORT = {
     "tasks segmenting classifying": (
         f"config survey models calibration {_SNAPSHOTS} {_NETWORKS} {_CLASS_SCORES} {_BATCHES}"
     ),
-    "train evaluate evaluate_classes predict": (
+    "train evaluate evaluate_classes predict predict_on_cluster": (
         f"config survey labels mock datasets.mocks models inputs distribute calibration tasks segmenting classifying "
         f"classify "
         f"{_SNAPSHOTS} {_NETWORKS} {_CLASS_SCORES} {_BATCHES}"
@@ -58,7 +58,7 @@ MAY_IMPORT = {
         "__main__"
     ): (
         "config progress compiled survey labels mock datasets.mocks models inputs distribute measuring train evaluate "
-        "predict rank retrain transfer "
+        "predict predict_on_cluster rank retrain transfer "
         f"evaluate_classes classify {_CLASS_SCORES} "
         f"fetch fetch_gz3d fetch_sdss fetch_folder measure figures {_SNAPSHOTS} {_NETWORKS} {_BATCHES}"
     ),
@@ -76,10 +76,10 @@ MAY_IMPORT = {
 ONLY_IN = {
     "jax jaxlib flax optax orbax": (
         f"mock datasets.mocks models {_NETWORKS} {_BATCHES} tasks segmenting classifying classify train evaluate "
-        "evaluate_classes predict cli demo "
+        "evaluate_classes predict transfer cli demo "
         "napari_flaxgal.propose napari_flaxgal.samples"
     ),
-    "dask distributed": "distribute",
+    "distributed": "distribute",
     "grain": "datasets.loader",
     "tensorflow_datasets array_record": "datasets.snapshot_files",
     "matplotlib": "figures",
