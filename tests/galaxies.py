@@ -24,6 +24,13 @@ def mock_store(path: Path, *, number: int, size: int, seed: int = 3) -> Store:
     return store
 
 
+def morphologies_in(table: Path) -> dict[str, str]:
+    """The class of each galaxy in a table of classes."""
+    from flaxgal.survey.class_tables import read_class_table
+
+    return {object_id: labels.morphology for object_id, labels in read_class_table(table).labels.items()}
+
+
 class Guess:
     """A model that marks a band across the picture, more probably in its upper half."""
 

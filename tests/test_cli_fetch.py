@@ -7,6 +7,7 @@ import pytest
 from archives import Reply, archive
 from astropy.io.votable import from_table, writeto
 from astropy.table import Table
+from galaxies import morphologies_in
 from gz3d_files import gz3d_bytes, square
 from hsc_services import Services
 from PIL import Image
@@ -17,7 +18,6 @@ from flaxgal.cli import run
 from flaxgal.labels.store import Store
 from flaxgal.survey.answers import StoppedError
 from flaxgal.survey.download import Failed, Fetched, Kept, Standing
-from flaxgal.survey.nair_abraham import read_classes
 from flaxgal.survey.sdss import Field
 
 ACCOUNT = ("astronomer@local", "secret word")
@@ -160,7 +160,7 @@ def test_nair_and_abrahams_classes_of_two_runs_stand_in_one_table(tmp_path, caps
         assert nair_abraham(server, tmp_path / "labels", "--classes", "Sp") == 0
         assert "1 galaxies fetched" in capsys.readouterr().out
         assert nair_abraham(server, tmp_path / "labels", "--classes", "E") == 0
-    assert read_classes(tmp_path / "labels-morphology.ecsv") == {"spiral": "Sp", "elliptical": "E"}
+    assert morphologies_in(tmp_path / "labels-morphology.ecsv") == {"spiral": "Sp", "elliptical": "E"}
     assert set(Store.open(tmp_path / "labels").galaxies()) == {"spiral", "elliptical"}
 
 

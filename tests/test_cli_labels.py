@@ -6,8 +6,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 from astropy.table import Table
+from PIL import Image
 
 from flaxgal.cli import run
+from flaxgal.datasets.loader import iterate_class_examples
+from flaxgal.inputs import cutouts_from, number_of
 from flaxgal.labels.ranking import newest_ranking
 from flaxgal.labels.revisions import Revision
 from flaxgal.labels.store import Store
@@ -129,6 +132,101 @@ def test_build_makes_classes_a_data_set_of_their_own(
     assert (sum(said(folder)["galaxies"].values()), said(folder)["table"]) == (2, "classes.ecsv")
     assert run([*build, "--classes", "arm"]) == 2
     assert "decides --classes already" in capsys.readouterr().err
+
+
+def test_build_makes_classes_of_pictures_and_a_table_and_counts_them(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rng, pictures = np.random.default_rng(0), tmp_path / "pictures"
+    pictures.mkdir()
+    words = ["Spiral_CW", "Spiral_ACW", "Elliptical", "Spiral_Edge", "DontKnow"]
+    rows = [f"{number:03d},{words[number % 5]}" for number in range(30)]
+    (tmp_path / "zoo.csv").write_text("OBJID,NAME\n" + "\n".join(rows) + "\n")
+    for number in range(30):
+        Image.fromarray(rng.integers(1, 255, (24, 24, 3), np.uint8)).save(pictures / f"{number:03d}.png")
+    (pictures / "000.png").write_bytes(b"no picture")
+    build = ["build", str(pictures), "--out", str(tmp_path / "sets"), "--morphology", str(tmp_path / "zoo.csv")]
+    words_of = ["--column", "NAME", "--vocabulary", "galaxy_zoo_1", "--leave-out", "Spiral_Edge"]
+    shape = ["--bands", "red", "green", "blue", "--crop", "0.5", "--image-size", "12", "--fold", "1", "--folds", "3"]
+    assert run([*build, *words_of, *shape]) == 0
+    printed = capsys.readouterr()
+    folder = Path(printed.out.strip())
+    about = said(folder)
+    assert sum(about["galaxies"].values()) == 17
+    assert about["untold"] == {"DontKnow": 6, "Spiral_Edge": 6}
+    assert (about["fold"], about["folds"], about["crop"], about["bands"]) == (1, 3, 0.5, ["red", "green", "blue"])
+    assert "| winding | S | Z | none | not known |" in printed.err
+    assert "6 galaxies of zoo.csv left out, as their class is not known: DontKnow" in printed.err
+    assert "1 left out" in printed.err
+    assert "Lintott" in (folder / "README.md").read_text()
+    (galaxy, *_) = cutouts_from([folder])
+    assert (galaxy.bands, galaxy.first_row, galaxy.unit) == (("red", "green", "blue"), "top", "picture")
+    assert number_of([folder]) == 17
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (["--vocabulary", "galaxy_zoo_1"], "a vocabulary is named, but no column"),
+        (["--column", "KIND", "--vocabulary", "galaxy_zoo_1"], "no column KIND among OBJID, NAME"),
+        (["--column", "NAME", "--vocabulary", "t_type"], "NAME holds text; wanted numbers"),
+        (["--column", "NAME", "--vocabulary", "galaxy_zoo_1", "--fold", "3", "--folds", "3"], "fold 3 of 3"),
+        (["--column", "NAME", "--vocabulary", "galaxy_zoo_1", "--crop", "2"], "crop is 2; wanted the share"),
+        (["--column", "NAME", "--vocabulary", "galaxy_zoo_1"], "tells the class of no galaxy in"),
+    ],
+)
+def test_build_says_what_it_lacks_of_classes_in_one_sentence_and_writes_nothing(
+    options: list[str], sentence: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "zoo.csv").write_text("OBJID,NAME\na,Elliptical\n")
+    (tmp_path / "pictures").mkdir()
+    Image.fromarray(np.arange(64, dtype=np.uint8).reshape(8, 8)).save(tmp_path / "pictures" / "b.png")
+    build = ["build", str(tmp_path / "pictures"), "--out", str(tmp_path / "sets")]
+    assert run([*build, "--morphology", str(tmp_path / "zoo.csv"), *options]) == 2
+    printed = capsys.readouterr().err.strip()
+    assert sentence in printed
+    assert "\n" not in printed
+    assert not (tmp_path / "sets").exists()
+
+
+def test_options_of_classes_need_a_table_of_classes(store: Store, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["build", str(store.path), "--out", "sets", "--crop", "0.5", "--folds", "5"]) == 2
+    assert "--folds, --crop: of snapshots with classes only; name their table" in capsys.readouterr().err
+
+
+def test_a_snapshot_of_classes_is_no_recipe_for_masks(
+    store: Store, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Table({"object_id": ["g0", "g5"], "morphology": ["E", "Sp"]}).write(tmp_path / "classes.ecsv")
+    build = ["build", str(store.path), "--out", str(tmp_path / "sets")]
+    assert run([*build, "--morphology", str(tmp_path / "classes.ecsv"), "--image-size", "8"]) == 0
+    folder = capsys.readouterr().out.strip()
+    assert run([*build, "--like", folder]) == 2
+    assert "this snapshot has classes in place of masks" in capsys.readouterr().err
+
+
+def test_text_tables_of_pictures_become_a_snapshot_with_classes(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pixels = np.random.default_rng(0).integers(1, 255, (3, 8, 8))
+    np.savetxt(tmp_path / "nam_images_train.dat", pixels.reshape(3, -1), fmt="%d")
+    np.savetxt(tmp_path / "nam_labels_train.dat", [1, 2, 3], fmt="%d")
+    store, table = tmp_path / "labels", tmp_path / "labels-morphology.ecsv"
+    assert run(["fetch", "folder", str(tmp_path), "--store", str(store)]) == 0
+    capsys.readouterr()
+    build = ["build", str(store), "--out", str(tmp_path / "sets"), "--image-size", "8", "--morphology", str(table)]
+    assert run(build) == 0
+    examples = {one.object_id: one for one in iterate_class_examples(capsys.readouterr().out.strip())}
+    assert [one.labels.morphology for _, one in sorted(examples.items())] == ["E", "S0", "Sp"]
+    for number in range(3):
+        np.testing.assert_array_equal(examples[f"nam_images_train-{number:05d}"].image[..., 0], pixels[number])
+
+
+def test_mocks_of_classes_are_made_by_one_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["mock", str(tmp_path), "--task", "classes", "--number", "8", "--mock.image-size", "32"]) == 0
+    folder = Path(capsys.readouterr().out.strip())
+    assert folder == tmp_path / "mock_classes" / "1.0.0"
+    assert said(folder)["mocks"]["class_fractions"] == pytest.approx([1 / 3] * 3)
 
 
 def test_build_agrees_with_another_stores_snapshot(

@@ -4,13 +4,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from galaxies import morphologies_in
 from PIL import Image
 
 from flaxgal.fetch_folder import find_sets, import_folder
 from flaxgal.labels.pairs import ImportedPair
 from flaxgal.labels.store import Store
 from flaxgal.survey.cutout import Unreadable
-from flaxgal.survey.nair_abraham import read_classes
 
 RANDOM = np.random.default_rng(0)
 
@@ -69,7 +69,7 @@ def test_the_seeds_folder_comes_whole(seed, tmp_path):
     assert store.latest("hsc-1").annotator == "roe"
     (passed_over,) = [one for one in found if isinstance(one, Unreadable)]
     assert passed_over.reason.endswith("orig_img: passed over; rescaled_img holds the same galaxies")
-    classes = read_classes(tmp_path / "labels-morphology.ecsv")
+    classes = morphologies_in(tmp_path / "labels-morphology.ecsv")
     assert classes == {f"nam_images_train-0000{number}": name for number, name in enumerate(("E", "Sp", "S0"))}
 
 
@@ -115,7 +115,7 @@ def test_a_black_picture_is_left_out(tmp_path):
     text(tmp_path / "data" / "a_labels.dat", [1, 3])
     store, found = run(tmp_path / "data", tmp_path)
     assert "every pixel is zero" in found[0].reason
-    assert read_classes(tmp_path / "labels-morphology.ecsv") == {"a_images-00001": "Sp"}
+    assert morphologies_in(tmp_path / "labels-morphology.ecsv") == {"a_images-00001": "Sp"}
     assert list(store.galaxies()) == ["a_images-00001"]
 
 

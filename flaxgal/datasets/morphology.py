@@ -119,7 +119,7 @@ def build_class_snapshot(
             },
             "description": description,
             "citation": citation or "\n".join(filter(None, (citations(writer.surveys), labels_citation))),
-            "provenance": {"balance": balances, **(provenance or {})},
+            "provenance": {"schemas": list(SCHEMAS), "balance": balances, **(provenance or {})},
             "notes": "\n".join(
                 filter(None, (balance_table(schema, balances[schema.name]) for schema in SCHEMAS.values()))
             ),

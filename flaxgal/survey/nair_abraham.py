@@ -26,7 +26,6 @@ __all__ = [
     "Morphology",
     "catalogue_download",
     "morphology_class",
-    "read_classes",
     "read_morphologies",
     "write_classes",
     "write_morphologies",
@@ -191,26 +190,6 @@ def _agreed(there: Any, here: Any, what: str) -> Any:
     if says and not same:
         raise ValueError(f"{what} {there} there and {here} here; correct it there, or write into another table")
     return there
-
-
-def read_classes(path: Path | str) -> dict[str, str]:
-    """The class of each galaxy in a table that `write_morphologies` or `write_classes` wrote, or any with T-types.
-
-    Galaxies of no class are left out.
-
-    Raises
-    ------
-    ValueError
-        If a class is none of E, S0 and Sp, or the table tells none.
-    """
-    path = Path(path)
-    table = read_table(path)
-    if "morphology" not in table.colnames:
-        return {galaxy.object_id: galaxy.morphology for galaxy in read_morphologies(path) if galaxy.morphology}
-    names = [str(name) for name in np.ma.filled(np.ma.asarray(table["morphology"]).astype(str), "")]
-    if strange := sorted(set(names) - {*CLASSES, ""}):
-        raise ValueError(f"{path.name}: classes {', '.join(strange[:5])}; wanted {', '.join(CLASSES)}, or nothing")
-    return {who: name for who, name in zip(object_ids(table, name=path.name), names, strict=True) if who and name}
 
 
 def _accept(path: Path) -> None:

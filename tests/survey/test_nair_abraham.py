@@ -5,11 +5,11 @@ import re
 import numpy as np
 import pytest
 from astropy.table import MaskedColumn, Table
+from galaxies import morphologies_in
 
 from flaxgal.survey.nair_abraham import (
     Morphology,
     morphology_class,
-    read_classes,
     read_morphologies,
     write_classes,
     write_morphologies,
@@ -105,14 +105,14 @@ def test_galaxies_that_a_table_has_stay_when_others_are_written_into_it(tmp_path
     write_morphologies([one_galaxy("0071"), one_galaxy("b", float("nan"))], tmp_path / "a.ecsv")
     write_morphologies([one_galaxy("c", -5.0), one_galaxy("b", -2.0)], tmp_path / "a.ecsv")
     assert read_morphologies(tmp_path / "a.ecsv") == [one_galaxy("0071"), one_galaxy("b", -2.0), one_galaxy("c", -5.0)]
-    assert read_classes(tmp_path / "a.ecsv") == {"0071": "Sp", "b": "S0", "c": "E"}
+    assert morphologies_in(tmp_path / "a.ecsv") == {"0071": "Sp", "b": "S0", "c": "E"}
 
 
 def test_classes_of_other_galaxies_leave_positions_and_t_types_where_they_are(tmp_path):
     write_morphologies([one_galaxy()], tmp_path / "a.ecsv")
     write_classes({"a": "Sp", "long name": "S0"}, tmp_path / "a.ecsv")
     assert read_morphologies(tmp_path / "a.ecsv") == [one_galaxy()]
-    assert read_classes(tmp_path / "a.ecsv") == {"a": "Sp", "long name": "S0"}
+    assert morphologies_in(tmp_path / "a.ecsv") == {"a": "Sp", "long name": "S0"}
     write_morphologies([one_galaxy("long name", 0.0)], tmp_path / "a.ecsv")
     assert read_morphologies(tmp_path / "a.ecsv") == [one_galaxy(), one_galaxy("long name", 0.0)]
 
