@@ -201,18 +201,21 @@ def _is_snapshot(path: Path) -> bool:
 
 
 def _from_snapshot(path: Path) -> Iterator[dict[str, Any]]:
-    from flaxgal.datasets.loader import iterate_examples
+    from flaxgal.datasets.builders import open_snapshot
+    from flaxgal.datasets.loader import iterate_class_examples, iterate_examples
 
-    for example in iterate_examples(path):
+    snapshot = open_snapshot(path)
+    # Galaxies with classes are as seen on the sky, the top first; a snapshot of masks does not keep the order of rows.
+    for example in iterate_class_examples(path) if snapshot.schemas else iterate_examples(path):
         yield {
             "object_id": example.object_id,
             "flux": np.moveaxis(example.image, -1, 0).astype(np.float32),
-            "bands": example.bands,
+            "bands": snapshot.bands,
             "unit": "picture",
             "survey": example.survey,
             "ra_deg": _known(example.ra_deg),
             "dec_deg": _known(example.dec_deg),
-            "first_row": "top",  # a snapshot does not keep the order of rows
+            "first_row": "top",
         }
 
 
