@@ -19,7 +19,8 @@ from flaxgal.measure.background import border_sky, pixel_noise, surface_brightne
 from flaxgal.measure.band import DrawnMask, SeenBand, draw_masks, measure_band
 from flaxgal.measure.colours import measure_colours
 from flaxgal.measure.flags import Flag
-from flaxgal.measure.geometry import moment_ellipse
+from flaxgal.measure.fourier import measure_fourier
+from flaxgal.measure.isophotes import isophote_ellipse, psf_fwhm_pixels
 from flaxgal.measure.record import BandFlux, Colour, Measurement
 from flaxgal.measure.sources import detection_image, find_sources
 from flaxgal.survey.cutout import Cutout
@@ -27,8 +28,13 @@ from flaxgal.survey.cutout import Cutout
 __all__ = ["BandFlux", "Measurement", "measure_cutout"]
 
 GAMMA = 2.2
+LEAST_SKY_PIXELS = 100
 DISC_THICKNESS = 0.2
 """Thickness over width of a disc seen edge-on (Hubble 1926, ApJ 64, 321)."""
+FOURIER_SPAN = (0.5, 2.2)
+"""Half-light radii between which azimuthal Fourier amplitudes are taken."""
+FOURIER_FROM_PIXELS = 3.0
+"""Farther in, seeing makes everything round."""
 NAN = float("nan")
 
 
@@ -115,7 +121,11 @@ def _measure_light(cutout: Cutout, arms: np.ndarray, threshold: float, known: di
     sources = find_sources(together, arm)
     if not sources.found:
         return Measurement(**known, flags=flags | Flag.NO_GALAXY, bands=dict.fromkeys(cutout.bands, BandFlux()))
-    ellipse = moment_ellipse(together, sources.galaxy, sources.peak)
+    # Where only some bands see the galaxy, it looks fainter than it is: shapes are read where all do.
+    own = np.asarray(usable[seen].all(axis=0)) & ~sources.others
+    ellipse = isophote_ellipse(
+        together, sources.galaxy, own, sources.peak, arm_mask=arm, seeing_fwhm_pixels=psf_fwhm_pixels(cutout.psf)
+    )
     aperture, oddities = find_aperture(together, np.asarray(usable.any(axis=0)), sources, ellipse, arm)
     flags |= oddities
     masks = draw_masks(arms, threshold, aperture)
@@ -129,6 +139,15 @@ def _measure_light(cutout: Cutout, arms: np.ndarray, threshold: float, known: di
     bulge_radius = float(np.median(radii)) if radii else NAN
     colours, matched = _colours(cutout, measured, aperture, masks[0], bulge_radius)
     found = measure_arms(masks[0].arm, ellipse, first_row=cutout.first_row, wcs=cutout.wcs)
+    fourier = measure_fourier(
+        together,
+        own,
+        ellipse,
+        inner_radius_pixels=max(FOURIER_FROM_PIXELS, FOURIER_SPAN[0] * aperture.half_light_radius),
+        outer_radius_pixels=FOURIER_SPAN[1] * aperture.half_light_radius,
+        first_row=cutout.first_row,
+        wcs=cutout.wcs,
+    )
     flags |= found.flags | (Flag.CROWDED if covered > 0.25 else Flag(0))
     return Measurement(
         **known,
@@ -150,6 +169,7 @@ def _measure_light(cutout: Cutout, arms: np.ndarray, threshold: float, known: di
         chirality=found.chirality,
         pitch_angle_deg=found.pitch_angle_deg,
         pitch_angle_error_deg=found.pitch_angle_error_deg,
+        fourier=fourier,
     )
 
 
@@ -161,10 +181,10 @@ def _bands(
     calibrated = cutout.unit == "nJy" and cutout.pixel_scale_arcsec is not None
     for number, band in enumerate(cutout.bands):
         variance = None if cutout.variance is None else cutout.variance[number].astype(float)
-        one = measure_band(flux[number], variance, usable[number], aperture, masks)
+        sky = usable[number] & aperture.alone & ~aperture.inside
+        deviation = pixel_noise(flux[number], sky if sky.sum() >= LEAST_SKY_PIXELS else usable[number])
+        one = measure_band(flux[number], variance, usable[number], aperture, masks, deviation=deviation)
         if calibrated and one.light is not None:
-            sky = usable[number] & aperture.alone & ~aperture.inside
-            deviation = pixel_noise(flux[number], sky if sky.any() else usable[number])
             limit = surface_brightness_limit(deviation, cutout.pixel_scale_arcsec or NAN)
             one = replace(one, flux=replace(one.flux, surface_brightness_limit_mag_arcsec2=limit))
         measured[band] = one

@@ -102,7 +102,7 @@ def _polar(
 ) -> Float64[np.ndarray, "radius azimuth"] | None:
     """Light along circles of the disc; gaps hold the mean of their circle. None where too little is seen."""
     azimuth = np.arange(AZIMUTHS) * (2 * np.pi / AZIMUTHS)
-    places = image_plane(ellipse, radius[:, None], azimuth[None])
+    places = image_plane(ellipse, *np.meshgrid(radius, azimuth, indexing="ij"))
     # Pixels without light of the galaxy's own are shared out of every mean, as astropy's convolution does.
     seen = ndimage.map_coordinates(good.astype(float), places, order=1, cval=0.0)
     value = ndimage.map_coordinates(light.astype(float), places, order=1, cval=0.0)

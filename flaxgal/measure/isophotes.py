@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,7 +11,7 @@ from scipy import ndimage
 
 from flaxgal.measure.geometry import LEAST_AXIS_RATIO, Ellipse, moment_ellipse
 
-__all__ = ["isophote_ellipse"]
+__all__ = ["isophote_ellipse", "psf_fwhm_pixels"]
 
 ROUNDS = 6
 ARM_MARGIN_PIXELS = 2
@@ -93,7 +94,7 @@ def isophote_ellipse(
     for _ in range(ROUNDS):
         reach = float(np.sqrt(member.sum() / np.pi / ellipse.axis_ratio))
         pixels = _through(ellipse, y, x, value, reach)
-        if pixels.disc.sum() < LEAST_PIXELS:
+        if pixels is None or pixels.disc.sum() < LEAST_PIXELS:
             return start
         shape, _ = _least_squares(pixels.bent, pixels.excess, pixels.weight * pixels.disc)
         shift, _ = _least_squares(pixels.moved, pixels.excess, pixels.weight * (pixels.radius >= CENTRE_FROM))
@@ -113,18 +114,29 @@ def isophote_ellipse(
     )
 
 
+def psf_fwhm_pixels(psf: Mapping[str, Float[np.ndarray, "_ _"]]) -> float:
+    """Full width at half maximum of the point-spread functions of some bands, on average; 0 when none is known.
+
+    It is the diameter of the disc with the area of the pixels above half of the maximum.
+    """
+    areas = [(image >= image.max() / 2).sum() for image in psf.values() if np.isfinite(image).all() and image.max() > 0]
+    return float(np.mean(2 * np.sqrt(np.array(areas) / np.pi))) if areas else 0.0
+
+
 def _with_margin(arm_mask: np.ndarray) -> np.ndarray:
     return ndimage.binary_dilation(arm_mask, np.ones((3, 3), bool), iterations=ARM_MARGIN_PIXELS)
 
 
-def _through(ellipse: Ellipse, y: np.ndarray, x: np.ndarray, value: np.ndarray, reach: float) -> _Pixels:
-    """Pixels out to the disc's end, with what a trial ellipse says of them."""
+def _through(ellipse: Ellipse, y: np.ndarray, x: np.ndarray, value: np.ndarray, reach: float) -> _Pixels | None:
+    """Pixels out to the disc's end, with what a trial ellipse says of them; None for too few."""
     dy, dx = y - ellipse.centre[0], x - ellipse.centre[1]
     angle = np.radians(ellipse.position_angle_deg)
     along = dx * np.cos(angle) + dy * np.sin(angle)
     across = (dy * np.cos(angle) - dx * np.sin(angle)) / ellipse.axis_ratio
     radius = np.hypot(along, across)
     near = radius <= DISC_TO * reach + 0.5
+    if near.sum() < LEAST_PIXELS:
+        return None
     along, across, radius, value = along[near], across[near], radius[near], value[near]
     ring = np.rint(radius).astype(int)
     number = np.bincount(ring)
