@@ -36,6 +36,9 @@ RGB = ("red", "green", "blue")
 LUMINANCE = (0.299, 0.587, 0.114)
 """Shares of red, green and blue in a grey picture (ITU-R BT.601, as Pillow has it)."""
 
+COLOUR_BALANCE = (0.86, 1.0, 1.37)
+"""What the bands shown red, green and blue are multiplied by: as SDSS's pictures weigh i, r and g."""
+
 CONTRAST = 16.0
 """How far below the core's brightness the stretch goes over from logarithmic to linear.
 
@@ -76,7 +79,8 @@ def asinh(
 def to_picture(cutout: Cutout, bands: Sequence[str] = GREY) -> UInt8[np.ndarray, "y x channel"]:
     """What a model sees: 8-bit brightness, one channel a name in `bands`.
 
-    ("grey",) is one picture made of whatever bands the cutout has. Pictures pass through as they are.
+    ("grey",) is one picture made of whatever bands the cutout has; ("red", "green", "blue") of flux in bands of other
+    names is a colour picture as surveys publish them. Pictures pass through as they are.
 
     Raises
     ------
@@ -98,9 +102,12 @@ def to_pictures(
 ) -> UInt8[np.ndarray, "n y x channel"]:
     """`to_picture` of many images of one size at once; `linear` says that pixels are flux, not a picture already."""
     batch = max(1, PIXELS_AT_ONCE // max(1, int(np.prod(flux.shape[1:]))))
-    draw = _stretched if linear else _rounded
+    bands_in, bands_out = tuple(bands_in), tuple(bands_out)
+    coloured = linear and bands_out == RGB and bands_in != RGB
+    draw = _coloured if coloured else _stretched if linear else _rounded
+    wanted = _red_green_blue(bands_in) if coloured else bands_out
     channels = [
-        draw(_channels(flux[start : start + batch], tuple(bands_in), tuple(bands_out), linear))
+        draw(_channels(flux[start : start + batch], bands_in, wanted, linear))
         for start in range(0, max(1, len(flux)), batch)
     ]
     return np.concatenate(channels).transpose(0, 2, 3, 1)
@@ -123,6 +130,20 @@ def _stretched(channels: np.ndarray) -> np.ndarray:
     return np.rint(255 * asinh(channels, black=black, softening=(white - black) / CONTRAST, white=white)).astype(
         np.uint8
     )
+
+
+def _coloured(channels: np.ndarray) -> np.ndarray:
+    """Red, green and blue with one stretch, of their mean: hue is the ratio of the fluxes (Lupton et al. 2004, eq. 2).
+
+    A pixel too bright for the screen keeps its hue.
+    """
+    sky, _ = sky_level(channels)
+    light = np.maximum(np.nan_to_num(channels - sky[..., None, None]), 0)
+    light *= np.asarray(COLOUR_BALANCE, np.float32)[:, None, None]
+    mean = light.mean(axis=-3, keepdims=True)
+    brightness = _stretched(mean).astype(np.float32) / 255
+    colours = light * (brightness / np.where(mean > 0, mean, 1))
+    return np.rint(255 * colours / np.maximum(colours.max(axis=-3, keepdims=True), 1)).astype(np.uint8)
 
 
 def _core_brightness(channels: np.ndarray, sky: np.ndarray) -> np.ndarray:

@@ -214,3 +214,27 @@ def test_nothing_can_be_stretched(value):
 def test_a_stretch_beyond_the_slider_is_refused(galaxies, stretch):
     with pytest.raises(ValueError, match="wanted a number from -1"):
         lupton_rgb(cutout(galaxies), stretch=stretch)
+
+
+def test_flux_becomes_a_colour_picture_whose_hue_is_the_ratio_of_the_bands():
+    y, x = np.indices((48, 48)) - 23.5
+    light = 100 * np.exp(-np.hypot(y, x) / 6)
+    flux = np.stack([1.0 * light, 2.0 * light, 3.0 * light]).astype(np.float32)[None]
+    picture = to_pictures(flux, ("g", "r", "i"), ("red", "green", "blue"))[0].astype(float)
+    bright = picture.min(axis=-1) > 40
+    assert bright.sum() > 20
+    red, green, blue = picture[bright].T
+    np.testing.assert_allclose(red / blue, 3 * 0.86 / 1.37, rtol=0.03)
+    np.testing.assert_allclose(green / blue, 2 * 1.0 / 1.37, rtol=0.03)
+    assert picture.max() <= 255
+
+
+def test_a_colour_picture_of_one_band_is_grey_but_for_the_balance_and_a_picture_stays_as_it_is():
+    flux = np.random.default_rng(0).normal(0, 1, (1, 1, 32, 32)).astype(np.float32)
+    flux[0, 0, 12:20, 12:20] += 50
+    picture = to_pictures(flux, ("i",), ("red", "green", "blue"))[0]
+    assert picture.shape == (32, 32, 3)
+    assert picture[15, 15, 2] > picture[15, 15, 0] > 0
+    shown = np.random.default_rng(1).integers(0, 255, (1, 3, 16, 16)).astype(np.float32)
+    back = to_pictures(shown, ("red", "green", "blue"), ("red", "green", "blue"), linear=False)
+    np.testing.assert_array_equal(back[0], shown[0].transpose(1, 2, 0))
