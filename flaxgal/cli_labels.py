@@ -40,6 +40,9 @@ def build(
 
     Example: flaxgal build labels/ --out snapshots/ --labels consensus
 
+    Galaxies with classes: flaxgal build pictures/ --out snapshots/ --morphology zoo.csv --column NAME --vocabulary
+    galaxy_zoo_1 --crop 0.3
+
     Args:
         store: The label store's folder; with --morphology a folder of pictures or cutouts will do.
         out: Folder of data sets; the snapshot goes into OUT/spiral_arms/VERSION.
@@ -120,7 +123,7 @@ def _build_classes(
     from flaxgal.datasets.builders import open_snapshot
     from flaxgal.datasets.cards import LABELS
     from flaxgal.datasets.class_sources import classes_from_files, classes_from_store
-    from flaxgal.datasets.morphology import balance_table, build_class_snapshot, class_balance
+    from flaxgal.datasets.morphology import balance_table, build_class_snapshot, class_balance, mixed_sizes
     from flaxgal.datasets.splits import fold_rule
     from flaxgal.labels.store import Store, is_store
     from flaxgal.survey.class_tables import read_class_table
@@ -159,8 +162,10 @@ def _build_classes(
     if written:
         snapshot = open_snapshot(written[0])
         for schema in snapshot.schemas:
-            if table_of := balance_table(schema, class_balance(snapshot, schema)):
-                say(table_of)
+            if balance := balance_table(schema, class_balance(snapshot, schema)):
+                say(balance)
+        if sizes := mixed_sizes(snapshot):
+            say(sizes)
     for code, times in sorted(table.untold.items()):
         say(f"{times} galaxies of {table.name} left out, as their class is not known: {code}")
     return status

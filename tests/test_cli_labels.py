@@ -143,7 +143,8 @@ def test_build_makes_classes_of_pictures_and_a_table_and_counts_them(
     rows = [f"{number:03d},{words[number % 5]}" for number in range(30)]
     (tmp_path / "zoo.csv").write_text("OBJID,NAME\n" + "\n".join(rows) + "\n")
     for number in range(30):
-        Image.fromarray(rng.integers(1, 255, (24, 24, 3), np.uint8)).save(pictures / f"{number:03d}.png")
+        size = 24 if number < 20 else 30
+        Image.fromarray(rng.integers(1, 255, (size, size, 3), np.uint8)).save(pictures / f"{number:03d}.png")
     (pictures / "000.png").write_bytes(b"no picture")
     build = ["build", str(pictures), "--out", str(tmp_path / "sets"), "--morphology", str(tmp_path / "zoo.csv")]
     words_of = ["--column", "NAME", "--vocabulary", "galaxy_zoo_1", "--leave-out", "Spiral_Edge"]
@@ -158,6 +159,7 @@ def test_build_makes_classes_of_pictures_and_a_table_and_counts_them(
     assert "| winding | S | Z | none | not known |" in printed.err
     assert "6 galaxies of zoo.csv left out, as their class is not known: DontKnow" in printed.err
     assert "1 left out" in printed.err
+    assert "pictures of 2 sizes, 24 × 24 (11), 30 × 30 (6), were all fitted to 12 × 12" in printed.err
     assert "Lintott" in (folder / "README.md").read_text()
     (galaxy, *_) = cutouts_from([folder])
     assert (galaxy.bands, galaxy.first_row, galaxy.unit) == (("red", "green", "blue"), "top", "picture")

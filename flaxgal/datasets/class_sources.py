@@ -163,4 +163,5 @@ def _example(
         split=split,
         ra_deg=math.nan if ra is None else ra,
         dec_deg=math.nan if dec is None else dec,
+        picture_shape=cutout.image_shape,
     )

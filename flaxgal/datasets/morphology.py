@@ -45,6 +45,7 @@ __all__ = [
     "check_classes",
     "class_balance",
     "labels_of_split",
+    "mixed_sizes",
     "read_class_examples",
 ]
 
@@ -73,6 +74,8 @@ class ClassExample:
     """Position (ICRS); NaN when unknown."""
     truth: Mapping[str, float] = field(default_factory=dict)
     """Further columns that are known exactly (mocks): signal_to_noise, inclination_deg …"""
+    picture_shape: tuple[int, int] | None = None
+    """(y, x) in pixels of the picture that it was made from, where one is known; a snapshot counts them."""
 
 
 def build_class_snapshot(
@@ -98,6 +101,7 @@ def build_class_snapshot(
     wanted = (image_size, image_size, len(bands))
     truth: list[str] | None = None
     known: dict[str, Counter[tuple[str, str]]] = {name: Counter() for name in SCHEMAS}
+    shapes: Counter[str] = Counter()
 
     def take(example: ClassExample) -> tuple[bytes, dict[str, Any]]:
         nonlocal truth
@@ -105,6 +109,8 @@ def build_class_snapshot(
         _check(example, wanted, truth)
         for schema, counts in known.items():
             counts[example.split, example.labels.label(schema)] += 1
+        if example.picture_shape is not None:
+            shapes[" × ".join(map(str, example.picture_shape))] += 1
         return _record(example), _line(example.labels)
 
     def closing(writer: SnapshotWriter) -> dict[str, Any]:
@@ -119,7 +125,12 @@ def build_class_snapshot(
             },
             "description": description,
             "citation": citation or "\n".join(filter(None, (citations(writer.surveys), labels_citation))),
-            "provenance": {"schemas": list(SCHEMAS), "balance": balances, **(provenance or {})},
+            "provenance": {
+                "schemas": list(SCHEMAS),
+                "balance": balances,
+                "picture_sizes": dict(shapes),
+                **(provenance or {}),
+            },
             "notes": "\n".join(
                 filter(None, (balance_table(schema, balances[schema.name]) for schema in SCHEMAS.values()))
             ),
@@ -205,6 +216,19 @@ def check_classes(snapshots: Sequence[Snapshot], schema: LabelSchema) -> None:
                 f"{named}: no galaxy in split {split} is {' or '.join(missing)}; add such galaxies, or build with "
                 f"other splits (--fold K --folds N)"
             )
+
+
+def mixed_sizes(snapshot: Snapshot) -> str:
+    """A sentence on the pictures that a snapshot was made from, if they were of several sizes; else nothing."""
+    sizes = json.loads((snapshot.folder / "provenance.json").read_text()).get("picture_sizes", {})
+    if len(sizes) < 2:
+        return ""
+    most = sorted(sizes, key=sizes.get, reverse=True)
+    listed = ", ".join(f"{size} ({sizes[size]:,})" for size in most[:3]) + (" …" if len(most) > 3 else "")
+    return (
+        f"pictures of {len(sizes)} sizes, {listed}, were all fitted to {snapshot.image_size} × {snapshot.image_size}: "
+        f"unless each shows a galaxy to the same extent, cut them to one scale first"
+    )
 
 
 def balance_table(schema: LabelSchema, balance: Balance) -> str:

@@ -92,3 +92,10 @@ def test_a_galaxy_whose_rows_contradict_each_other_is_left_out(tmp_path):
 def test_what_a_table_lacks_is_said_in_one_sentence(text, options, sentence, tmp_path):
     with pytest.raises(ValueError, match=sentence):
         read_class_table(written(tmp_path, text), **options)
+
+
+def test_real_classes_of_galaxy_zoo_are_counted(real_data):
+    found = read_class_table(real_data / "gz1" / "subset.csv", **ZOO)
+    senses = Counter(labels.winding for labels in found.labels.values())
+    assert senses == {"none": 500, "Z": 414, "S": 436, "": 300}
+    assert found.untold == {"DontKnow": 30, "Merger": 60}
