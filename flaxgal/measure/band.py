@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Bool, Float64
 
 from flaxgal.measure.aperture import Aperture, growth
-from flaxgal.measure.background import Sky, fit_sky, noise_correlation, pixel_noise
+from flaxgal.measure.background import Sky, fit_sky, noise_correlation
 from flaxgal.measure.colours import BandLight
 from flaxgal.measure.disc_light import Bulge, find_bulge, interarm_light, interarm_region
 from flaxgal.measure.errors import Noise, coherent_pixels, mask_thresholds, pixel_variance, standard_error
@@ -76,10 +76,12 @@ def measure_band(
     usable: Bool[np.ndarray, "y x"],
     aperture: Aperture,
     masks: tuple[DrawnMask, ...],
+    *,
+    deviation: float = NAN,
 ) -> SeenBand:
     """Total and arm light of one band; nothing where too little of the galaxy, or no sky, is seen.
 
-    The first of `masks` is measured; the others tell how uncertain it is.
+    The first of `masks` is measured; the others tell how uncertain it is. `deviation` is the noise of a pixel of sky.
     """
     good = usable & aperture.alone
     own = aperture.inside & aperture.alone
@@ -104,7 +106,7 @@ def measure_band(
     drawn = [_arm_numbers(light, mask, good, aperture, total, bulge) for mask in masks]
     mask_error = np.ptp([one.values for one in drawn], axis=0) / 2 if len(drawn) > 1 else np.full(5, NAN)
     flux, oddities = _band_flux(light, aperture, masks[0], drawn[0], mask_error, bulge, noise)
-    grown, still = _growth(profile, sky, image, good, aperture, total)
+    grown, still = _growth(profile, sky, deviation, aperture, total)
     flags |= oddities | still
     complete = BandFlux(**flux, growth=grown, sky=sky.level, sky_error=sky.error, bulge_flux=bulge.flux)
     return SeenBand(complete, flags, BandLight(light, noise), bulge.radius)
@@ -238,14 +240,12 @@ def _noise(
     )
 
 
-def _growth(
-    profile: Profile, sky: Sky, image: np.ndarray, good: np.ndarray, aperture: Aperture, total: float
-) -> tuple[float, Flag]:
+def _growth(profile: Profile, sky: Sky, deviation: float, aperture: Aperture, total: float) -> tuple[float, Flag]:
     """By which share the total would grow in the next ring, and whether that is more than chance."""
     light, area = growth(Profile(profile.mean - sky.level, profile.scatter, profile.pixels), aperture)
     if not np.isfinite(light):
         return NAN, Flag(0)
-    chance = np.hypot(area * sky.error, np.sqrt(area) * pixel_noise(image, good))
+    chance = np.hypot(area * sky.error, np.sqrt(area) * np.nan_to_num(deviation))
     rising = light > GROWING_SHARE * total and light > 3.0 * chance
     return light / total, Flag.GROWING if rising else Flag(0)
 
