@@ -7,7 +7,6 @@ is answered by one sentence and exit status 2; a batch in which nothing worked e
 from __future__ import annotations
 
 import os
-import runpy
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -23,11 +22,12 @@ from flaxgal.cli_figures import figures
 from flaxgal.cli_labels import build, rank
 from flaxgal.cli_measure import measure
 from flaxgal.cli_store import store_commands
+from flaxgal.cli_train import experiment, train_command
 from flaxgal.cli_transfer import convert
 from flaxgal.cli_words import Flat, Inputs, RunFolder, already, closing, say
 from flaxgal.compiled import keep_compiled
-from flaxgal.config import MockConfig, PredictConfig, TrainConfig
-from flaxgal.progress import bars, silent, standing, track
+from flaxgal.config import ClassifyConfig, MockConfig, PredictConfig, TrainConfig
+from flaxgal.progress import track
 
 POPULATION, APPLIED = MockConfig(), PredictConfig()
 
@@ -41,7 +41,7 @@ def main() -> None:
 def run(arguments: Sequence[str]) -> int:
     """Run one command line and return its exit status."""
     try:
-        default, arguments = _experiment(arguments)
+        default, arguments = experiment(arguments)
         return _application(default).cli(
             prog="flaxgal", description="Find the spiral arms of galaxies and measure them.", args=arguments
         )
@@ -163,56 +163,14 @@ def predict(run: RunFolder, inputs: Inputs, *, out: Path, config: Annotated[Pred
     return closing(f"{done} galaxies segmented{already(kept)}: {out}", done + kept, left_out)
 
 
-def _experiment(arguments: Sequence[str]) -> tuple[TrainConfig, list[str]]:
-    """The config of the experiment file after `train`, and the arguments without it."""
-    if len(arguments) < 2 or arguments[0] != "train" or not arguments[1].endswith(".py"):
-        return TrainConfig(), list(arguments)
-    path = Path(arguments[1])
-    if not path.is_file():
-        raise ValueError(f"{path}: no such file; give an experiment file that defines `config = TrainConfig(...)`")
-    config = runpy.run_path(str(path)).get("config")
-    if not isinstance(config, TrainConfig):
-        raise ValueError(f"{path}: defines no `config`; expected `config = TrainConfig(...)` in it")
-    return config, ["train", *arguments[2:]]
-
-
-def _application(default: TrainConfig) -> Any:
+def _application(default: TrainConfig | ClassifyConfig) -> Any:
     """All commands; `default` is what `train` starts from."""
-
-    def train(*, run: Path | None = None, resume: bool = False, config: Annotated[TrainConfig, Flat] = default) -> int:
-        """Train a U-Net on dataset snapshots. An experiment file may come first; any field of it can be overridden.
-
-        Example: flaxgal train experiments/mocks.py --data.snapshots snapshots/spiral_arms/1.0.0 --steps 2000
-
-        Args:
-            run: Run folder; runs/NAME when not given.
-            resume: Go on with a run that was stopped.
-            config: What to train, on what, how long.
-        """
-        return _train(run or Path("runs") / config.name, config, resume=resume)
-
     app = tyro.extras.SubcommandApp()
     app.command(demo)
     app.command(mock)
     app.command(fetch_commands(), name="fetch")
     app.command(store_commands(), name="store")
-    for command in (build, train, evaluate, predict, measure, figures, rank, annotate, retrain):
+    for command in (build, train_command(default), evaluate, predict, measure, figures, rank, annotate, retrain):
         app.command(command)
     app.command(convert)
     return app
-
-
-def _train(folder: Path, config: TrainConfig, *, resume: bool) -> int:
-    """Train with a progress bar on a terminal, and a line for each look at the validation split in a pipe."""
-    from flaxgal.figures import learning_curves, save
-    from flaxgal.runlog import read_records
-    from flaxgal.train import train
-
-    with bars() as show:
-        for progress in train(config, folder, resume=resume):
-            show("training", progress.step, progress.steps, standing(progress))
-            if progress.looked and show is silent:
-                print(f"step {progress.step}/{progress.steps}  {standing(progress)}", flush=True)
-    save(learning_curves(read_records(folder)), folder / "figures" / "learning_curves.png")
-    print(folder)
-    return 0
