@@ -39,6 +39,8 @@ __all__ = [
     "roc_curve",
     "row_normalised",
     "share_interval",
+    "wider",
+    "wilson_intervals",
 ]
 
 Matrix = Num[np.ndarray, "*counting truth found"]
@@ -125,13 +127,13 @@ def intervals(
     total = int(matrix.sum())
     shares = matrix.ravel() / max(total, 1) if total else np.eye(1, matrix.size)[0]
     drawn = np.random.default_rng(seed).multinomial(total, shares, size=resamples).reshape(-1, *matrix.shape)
-    wilson = _wilson(matrix, level)
+    wilson = wilson_intervals(matrix, level)
     return {
-        name: _wider(_percentiles(score(drawn), score(matrix), level), wilson[name]) for name, score in SCORES.items()
+        name: wider(_percentiles(score(drawn), score(matrix), level), wilson[name]) for name, score in SCORES.items()
     }
 
 
-def _wilson(matrix: np.ndarray, level: float) -> dict[str, Interval]:
+def wilson_intervals(matrix: Matrix, level: float) -> dict[str, Interval]:
     """Wilson's intervals of those scores that are shares of galaxies, and what follows from them for the others."""
     right, truth, found = _right(matrix), matrix.sum(axis=-1), matrix.sum(axis=-2)
     recall = share_interval(right, truth, level=level)
@@ -266,5 +268,6 @@ def _percentiles(drawn: Score, value: Score, level: float) -> Interval:
     return low, high
 
 
-def _wider(one: Interval, other: Interval) -> Interval:
+def wider(one: Interval, other: Interval) -> Interval:
+    """From the lower of two lower ends to the higher of two upper ends."""
     return np.minimum(one[0], other[0]), np.maximum(one[1], other[1])
