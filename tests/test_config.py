@@ -8,6 +8,8 @@ from flaxgal.config import (
     DEFAULT_UNET,
     SEED_UNET,
     AugmentConfig,
+    ClassifyConfig,
+    ClassLossConfig,
     DataConfig,
     LossConfig,
     MockConfig,
@@ -16,6 +18,7 @@ from flaxgal.config import (
     TrainConfig,
     UNetConfig,
     from_json,
+    run_from_json,
     to_json,
 )
 
@@ -64,6 +67,9 @@ IMPOSSIBLE = [
     (PredictConfig, {"threshold": 1.0}),
     (PredictConfig, {"orientations": 3}),
     (PredictConfig, {"batch_size": 0}),
+    (ClassLossConfig, {"class_weights": (1.0, 0.0)}),
+    (ClassLossConfig, {"class_weights": ()}),
+    (ClassLossConfig, {"label_smoothing": 1.0}),
     (TrainConfig, {"steps": 0}),
     (TrainConfig, {"evaluate_every": 0}),
     (TrainConfig, {"patience": -1}),
@@ -109,3 +115,30 @@ def test_an_impossible_choice_in_json_is_refused_too():
 
 def test_configs_are_values_that_programs_are_compiled_for():
     assert hash(TrainConfig()) == hash(dataclasses.replace(TrainConfig()))
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        TrainConfig(name="task"),
+        ClassifyConfig(task="t_type"),
+        ClassifyConfig(task="winding", loss=ClassLossConfig(class_weights=(1.0, 2.0, 3.0))),
+    ],
+    ids=["arms", "t_type", "winding"],
+)
+def test_json_tells_a_run_on_arms_from_one_on_classes(config):
+    assert run_from_json(to_json(config)) == config
+
+
+def test_a_run_that_was_made_before_there_were_classifiers_is_still_read():
+    old = to_json(TrainConfig(seed=3)).replace('  "encoder_from": "",\n', "").replace(',\n    "balance": false', "")
+    assert "encoder_from" not in old
+    assert "balance" not in old
+    assert run_from_json(old) == TrainConfig(seed=3)
+
+
+def test_choices_that_contradict_each_other_are_refused():
+    with pytest.raises(ValueError, match="start_from is a and encoder_from b: give one of them"):
+        TrainConfig(start_from="a", encoder_from="b")
+    with pytest.raises(ValueError, match="balance is on, which is for classes"):
+        TrainConfig(data=DataConfig(balance=True))

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from flaxgal.config import TrainConfig, from_json, to_json
+from flaxgal.config import RunConfig, run_from_json, to_json
 
 FILES = sorted((Path(__file__).parents[1] / "experiments").glob("*.py"))
 
@@ -14,7 +14,7 @@ FILES = sorted((Path(__file__).parents[1] / "experiments").glob("*.py"))
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
 def test_an_experiment_says_its_command_and_its_config_survives_json(path: Path) -> None:
     assert "Command:" in (ast.get_docstring(ast.parse(path.read_text())) or "")
-    found = [value for value in runpy.run_path(str(path)).values() if isinstance(value, TrainConfig)]
+    found = [value for value in runpy.run_path(str(path)).values() if isinstance(value, RunConfig)]
     assert found
     for config in found:
-        assert from_json(TrainConfig, to_json(config)) == config
+        assert run_from_json(to_json(config)) == config

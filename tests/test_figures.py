@@ -90,6 +90,13 @@ def test_learning_curves_mark_the_best_look_and_skip_gaps(tmp_path):
     assert figures.save(figure, tmp_path / "curves.pdf").read_bytes().startswith(b"%PDF")
 
 
+def test_learning_curves_of_classifiers_mark_the_best_of_their_own_score():
+    errors = [{"step": step, "loss": 1.0, "validation_mean_error": error} for step, error in ((1, 2.5), (2, 1.25))]
+    assert "best: 1.250 at step 2" in words(figures.learning_curves(errors))
+    shares = [{"step": 1, "loss": 1.0, "validation_balanced_accuracy": 0.75}]
+    assert "validation balanced accuracy" in words(figures.learning_curves(shares))
+
+
 def test_learning_curves_of_a_run_that_has_not_looked_say_so():
     assert "no look at the validation split yet" in words(figures.learning_curves([{"step": 1, "loss": 1.0}]))
 

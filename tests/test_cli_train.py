@@ -1,0 +1,40 @@
+"""Claims about `flaxgal train`: a word says what to learn, and a classifier says what it learns from."""
+
+import pytest
+from class_toys import SIZE, class_snapshot
+
+from flaxgal.cli import run
+from flaxgal.cli_train import experiment
+from flaxgal.config import CLASSIFIERS, ClassifyConfig, TrainConfig
+from flaxgal.runlog import read_config
+
+
+@pytest.mark.parametrize("task", CLASSIFIERS)
+def test_the_name_of_a_task_stands_for_its_classifier(task):
+    config, arguments = experiment(["train", task, "--steps", "9"])
+    assert (config.task, config.name, arguments) == (task, task, ["train", "--steps", "9"])
+
+
+def test_without_a_word_or_with_arms_it_is_arms():
+    assert experiment(["train", "--steps", "9"]) == (TrainConfig(), ["train", "--steps", "9"])
+    assert experiment(["train", "arms"]) == (TrainConfig(), ["train"])
+    assert experiment(["predict", "winding"]) == (TrainConfig(), ["predict", "winding"])
+
+
+def test_an_experiment_file_may_define_a_classifier(tmp_path):
+    path = tmp_path / "mine.py"
+    path.write_text("from flaxgal.config import ClassifyConfig\nconfig = ClassifyConfig(task='spiral', seed=4)\n")
+    assert experiment(["train", str(path)])[0] == ClassifyConfig(task="spiral", seed=4)
+
+
+def test_a_classifier_is_trained_and_says_which_galaxies_from(tmp_path, capsys):
+    snapshot = class_snapshot(tmp_path, 40, windings=[("S", "Z", "none", "")[k // 5 % 4] for k in range(40)])
+    choices = f"--model.image-size {SIZE} --model.widths 4 8 --model.blocks 0 --model.dropout 0 --data.batch-size 4"
+    choices += f" --loss.class-weights 1 1 2 --steps 2 --run {tmp_path / 'r'}"
+    assert run(["train", "winding", "--data.snapshots", str(snapshot), *choices.split()]) == 0
+    said = capsys.readouterr().out
+    assert "training galaxies by winding: 6 S, 6 Z, 6 none; 6 left out, whose winding is not known" in said
+    assert "step 2/2" in said
+    assert "balanced accuracy 0." in said
+    assert read_config(tmp_path / "r").loss.class_weights == (1.0, 1.0, 2.0)
+    assert (tmp_path / "r/figures/learning_curves.png").exists()
