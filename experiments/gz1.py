@@ -163,8 +163,8 @@ def _fold_set(out: Path, gz1: Path, fold: int) -> Path:
     if made.exists():
         return made
     table = read_class_table(gz1 / "subset.csv", column="NAME", vocabulary="galaxy_zoo_1", leave_out=LEFT_OUT)
-    kind = {"bands": BANDS, "image_size": 64}
-    examples = classes_from_files([gz1 / "images"], table, crop=0.34, rule=fold_rule(fold, len(FOLDS)), **kind)
+    kind = {"bands": BANDS, "image_size": 64, "crop": 0.34}
+    examples = classes_from_files([gz1 / "images"], table, rule=fold_rule(fold, len(FOLDS)), **kind)
     return build_class_snapshot(examples, home, provenance={"fold": fold}, **kind)
 
 

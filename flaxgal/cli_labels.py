@@ -152,6 +152,7 @@ def _build_classes(
                 bands=kind["bands"],
                 image_size=kind["image_size"],
                 version=version,
+                crop=kind["crop"],
                 labels_citation=next((LABELS[one] for one in LABELS if one in table.vocabularies), ""),
                 provenance=provenance,
             )

@@ -49,6 +49,7 @@ __all__ = [
     "read_arms_config",
     "read_class_config",
     "read_config",
+    "read_crop",
     "read_records",
     "read_schema",
     "snapshots_seen",
@@ -178,6 +179,23 @@ def read_schema(folder: Path) -> LabelSchema:
         return LabelSchema.from_dict(json.loads(path.read_text()))
     except (ValueError, KeyError, TypeError) as error:
         raise ValueError(f"{path}: damaged, no label schema ({error}); restore it from a copy") from None
+
+
+def read_crop(folder: Path) -> float:
+    """The share of each frame's side that the pictures show which a run on classes was trained on.
+
+    Raises
+    ------
+    ValueError
+        If its snapshots were not all cropped alike.
+    """
+    crops = {float(about.get("crop", 1.0)) for about in snapshots_seen(folder)} or {1.0}
+    if len(crops) > 1:
+        raise ValueError(
+            f"{folder}: was trained on snapshots whose pictures show {', '.join(f'{one:g}' for one in sorted(crops))} "
+            f"of their frames' sides; say by --crop which of them these galaxies are to be shown as"
+        )
+    return crops.pop()
 
 
 def trained_on(folder: Path) -> list[tuple[str, Path | None]]:

@@ -9,6 +9,7 @@ from astropy.table import Table
 from PIL import Image
 
 from flaxgal.cli import run
+from flaxgal.datasets.builders import open_snapshot
 from flaxgal.datasets.loader import iterate_class_examples
 from flaxgal.inputs import cutouts_from, number_of
 from flaxgal.labels.ranking import newest_ranking
@@ -164,6 +165,7 @@ def test_build_makes_classes_of_pictures_and_a_table_and_counts_them(
     (galaxy, *_) = cutouts_from([folder])
     assert (galaxy.bands, galaxy.first_row, galaxy.unit) == (("red", "green", "blue"), "top", "picture")
     assert number_of([folder]) == 17
+    assert open_snapshot(folder).crop == 0.5
 
 
 @pytest.mark.parametrize(

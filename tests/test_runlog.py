@@ -17,6 +17,7 @@ from flaxgal.runlog import (
     forget_after,
     open_run,
     read_config,
+    read_crop,
     read_records,
 )
 
@@ -137,3 +138,16 @@ def test_looks_are_counted_since_the_best_one():
     assert journal.looks_without_gain() == 2
     assert journal.progress().best_dice == 0.6
     assert Journal(Path("unused"), records=[{"step": 1}], step=1, steps=9, batch_size=1).looks_without_gain() == 0
+
+
+def cropped(*shares):
+    return [{"name": "galaxies", "version": "1.0.0", "sizes": {"train": 9}, "crop": share} for share in shares]
+
+
+def test_a_run_knows_how_much_of_each_frame_its_pictures_showed(tmp_path):
+    for name, snapshots, crop in (("one", cropped(0.3, 0.3), 0.3), ("none", seen(), 1.0), ("new", [], 1.0)):
+        open_run(tmp_path / name, CONFIG, snapshots=snapshots)
+        assert read_crop(tmp_path / name) == crop
+    open_run(tmp_path / "mixed", CONFIG, snapshots=cropped(1.0, 0.3))
+    with pytest.raises(ValueError, match=r"mixed: .* show 0\.3, 1 of their frames' sides; say by --crop"):
+        read_crop(tmp_path / "mixed")

@@ -55,6 +55,8 @@ class Snapshot:
     schemas: tuple[LabelSchema, ...] = ()
     """Label schemas of a snapshot for classifying (`flaxgal.datasets.morphology`), whose pictures are as seen on the
     sky; none in one of masks."""
+    crop: float = 1.0
+    """Share of each frame's side that its pictures show, about the centre; of a snapshot for classifying."""
 
 
 def build_snapshot(
@@ -136,6 +138,7 @@ def open_snapshot(folder: Path | str) -> Snapshot:
         image_size=int(metadata["image_size"]),
         sizes={split: info.num_examples for split, info in about.splits.items() if info.num_examples},
         schemas=tuple(map(LabelSchema.from_dict, metadata.get("schemas", ()))),
+        crop=float(metadata.get("crop", 1.0)),
     )
 
 

@@ -176,6 +176,7 @@ def about_snapshot(config: RunConfig, snapshot: Snapshot) -> dict[str, Any]:
     about = {"name": snapshot.name, "version": snapshot.version, "sizes": dict(snapshot.sizes)}
     if isinstance(config, ClassifyConfig):
         about["classes"] = class_balance(snapshot, schema_named(config.task))
+        about["crop"] = snapshot.crop
     return about
 
 

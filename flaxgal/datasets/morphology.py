@@ -89,12 +89,14 @@ def build_class_snapshot(
     description: str = _DESCRIPTION,
     citation: str = "",
     labels_citation: str = "",
+    crop: float = 1.0,
     provenance: Mapping[str, Any] | None = None,
 ) -> Path:
     """Write galaxies as they come into a new snapshot OUT_DIR/NAME/VERSION, which appears when it is complete.
 
     Arguments and errors as those of `flaxgal.datasets.builders.build_snapshot`; `labels_citation` is BibTeX of who
-    made the labels. The card counts the galaxies of each class in each split.
+    made the labels, `crop` the share of each frame's side that the pictures show, about its centre: what galaxies to
+    classify have to be cropped to as well. The card counts the galaxies of each class in each split.
     """
     if image_size < 1:
         raise ValueError(f"image size {image_size}, expected 1 pixel or more")
@@ -121,6 +123,7 @@ def build_class_snapshot(
                 "bands": tuple(bands),
                 "image_size": image_size,
                 "seen": "sky",
+                "crop": crop,
                 "schemas": [schema.to_dict() for schema in SCHEMAS.values()],
             },
             "description": description,
