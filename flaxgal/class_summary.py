@@ -47,8 +47,8 @@ class _Binned:
     unit: str
 
     def group(self, values: np.ndarray) -> np.ndarray:
-        """The name of each galaxy's group."""
-        names = np.array([*self._names(), "unknown"])
+        """The name of each galaxy's group; none of one without a value, as an elliptical has no inclination."""
+        names = np.array([*self._names(), "none"])
         return names[np.where(np.isnan(values), len(names) - 1, np.digitize(values, self.edges))]
 
     def _names(self) -> list[str]:
@@ -56,7 +56,7 @@ class _Binned:
         return [f"under {self.edges[0]:g}{self.unit}", *inner, f"over {self.edges[-1]:g}{self.unit}"]
 
     def order(self) -> list[str]:
-        return [*self._names(), "unknown"]
+        return [*self._names(), "none"]
 
 
 BINNED = {

@@ -95,13 +95,16 @@ def _class_tables(summary: Mapping[str, Any]) -> Iterator[str]:
     """Groups of galaxies below each other, then classes."""
     whole, columns = summary["all"], ("accuracy", "balanced_accuracy", "macro_f1")
     yield _heading("", "accuracy (95 %)", "balanced (95 %)", "macro F1 (95 %)")
-    yield from (_row(name, scores, columns) for name, scores in _groups(summary))
+    rows = [_row(name, scores, columns) for name, scores in _groups(summary)]
+    yield from rows
+    if any(row.endswith(" -") for row in rows):
+        yield "- where a class has no galaxy: means over classes cannot be told"
     yield ""
     yield _heading("class", "precision (95 %)", "recall (95 %)", "F1 (95 %)", "ROC area (95 %)")
     for name, scores in whole["by_class"].items():
         yield _row(name, {**scores, "area": whole["area"][name]}, ("precision", "recall", "f1", "area"))
     if missing := [name for name, scores in whole["by_class"].items() if not scores["galaxies"]]:
-        yield f"no galaxy is {' or '.join(missing)}: means over classes and what is of them cannot be told"
+        yield f"no galaxy is {' or '.join(missing)}"
 
 
 def _ordered_tables(summary: Mapping[str, Any]) -> Iterator[str]:

@@ -71,12 +71,12 @@ def test_groups_share_out_the_galaxies_by_survey_signal_to_noise_and_inclination
         assert sorted(name for _, part in parts for name in part["object_id"]) == sorted(table["object_id"])
     assert [name for name, _ in divisions["survey"]] == ["unknown", "hsc", "mock"]
     assert [name for name, _ in divisions["signal_to_noise"]][::6] == ["under 50", "over 1600"]
-    assert [name for name, _ in divisions["signal_to_noise"]][-1] == "unknown"
+    assert [name for name, _ in divisions["signal_to_noise"]][-1] == "none"
     for name, part in divisions["inclination"]:
         if name == "45-60 deg":
             assert ((part["inclination_deg"] >= 45) & (part["inclination_deg"] < 60)).all()
     found = summarise_classes(table, MORPHOLOGY)
-    assert found["by_signal_to_noise"]["unknown"]["galaxies"] == 1
+    assert found["by_signal_to_noise"]["none"]["galaxies"] == 1
     assert sum(part["galaxies"] for part in found["by_inclination"].values()) == 40
 
 

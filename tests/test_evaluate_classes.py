@@ -30,7 +30,7 @@ WINDING, T_TYPE = SCHEMAS["winding"], SCHEMAS["t_type"]
 
 @pytest.fixture(scope="module")
 def snapshot(tmp_path_factory):
-    return class_snapshot(tmp_path_factory.mktemp("snapshots"))
+    return class_snapshot(tmp_path_factory.mktemp("snapshots"), name="curls")
 
 
 def guess(folder, config, *, temperature=None, spoilt=False):
