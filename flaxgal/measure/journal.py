@@ -1,26 +1,20 @@
-"""Rows on disk while a long call measures, so that a call that is killed loses no galaxy it had measured.
-
-OUT.partial.jsonl beside the catalogue OUT: a first line that says what is being measured, then a line a galaxy: its id,
-where it was read, stamps of its image and of its map, and its row as JSON. It lives until the catalogue is written.
-"""
+"""The rows of a catalogue on disk while a long call measures; see `flaxgal.measure.row_journal`."""
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
-import fcntl
 import json
 import math
 import os
 import typing
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
 from enum import IntFlag
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
 from flaxgal.measure.record import Measurement
+from flaxgal.measure.row_journal import Line, RowJournal
 
 __all__ = ["Line", "MeasureJournal", "from_json", "to_json"]
 
@@ -28,25 +22,8 @@ CLAIM = "predictions.json"
 """What `flaxgal predict` writes beside its maps: which run, with which choices, made them."""
 
 
-@dataclass(frozen=True)
-class Line:
-    """One galaxy of the journal."""
-
-    object_id: str
-    source: str
-    """Where its image was read, for a sentence."""
-    image_stamp: str
-    """What changes when the image changes."""
-    map_stamp: str
-    """What changes when the prediction changes."""
-    row: str
-    """Its `Measurement`, as `to_json` writes it."""
-
-
-class MeasureJournal:
-    """The rows measured so far towards one catalogue, on disk; in memory there is a number or two for each.
-
-    A last line that was cut short, and anything after a damaged one, is dropped and measured again.
+class MeasureJournal(RowJournal):
+    """The rows measured so far towards one catalogue.
 
     Parameters
     ----------
@@ -60,134 +37,17 @@ class MeasureJournal:
     """
 
     def __init__(self, path: Path, *, masks: Path) -> None:
-        self.path = path.with_name(f"{path.name}.partial.jsonl")
-        self._earlier: dict[str, int] = {}
-        """Where in the file the row of an image stands, by its stamp."""
-        self._places: dict[str, int] = {}
-        """Where the rows of this call stand, by id, in the order of this call."""
-        origin = json.dumps(_origin(masks)).encode() + b"\n"
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        self._file = self.path.open("ab", buffering=0)
-        try:
-            self._be_alone()
-            self._end = self._read(origin)
-            self._file.truncate(self._end)
-            if not self._end:
-                self._append(origin)
-            self._reader = self.path.open("rb")
-        except BaseException:
-            self._file.close()
-            raise
-
-    def __contains__(self, image_stamp: str) -> bool:
-        """Whether an earlier call measured an image."""
-        return image_stamp in self._earlier
-
-    def earlier(self, image_stamp: str) -> Line:
-        """The line of an image that an earlier call measured."""
-        return self._line(self._earlier[image_stamp])
-
-    def keep(self, line: Line) -> None:
-        """Take the line of an earlier call into this call's catalogue."""
-        self._places[line.object_id] = self._earlier[line.image_stamp]
-
-    def add(self, line: Line) -> None:
-        """One more row: it is in the file when this returns."""
-        self._places[line.object_id] = self._append(_line_bytes(line))
-
-    def taken(self, object_id: str) -> Line | None:
-        """The line of a galaxy that is in this call's catalogue."""
-        return self._line(self._places[object_id]) if object_id in self._places else None
+        super().__init__(path, origin=_origin(masks), check=from_json, command="flaxgal measure")
 
     def rows(self) -> Iterator[Measurement]:
         """The rows of this call, in its order."""
-        for place in self._places.values():
-            yield from_json(self._line(place).row)
+        for line in self.lines():
+            yield from_json(line.row)
 
-    def object_ids(self) -> Iterator[str]:
-        """The galaxies of this call, in its order."""
-        return iter(self._places)
-
-    def __len__(self) -> int:
-        """How many rows this call has."""
-        return len(self._places)
-
-    def close(self) -> None:
-        """Let go of the file, which stays for the next call."""
-        self._file.close()
-        self._reader.close()
-
-    def remove(self) -> None:
-        """Delete the file: the catalogue is written."""
-        self.path.unlink(missing_ok=True)
-        self.close()
-
-    def _append(self, content: bytes) -> int:
-        """Write at the end of the file, whole; where that begins."""
-        place, left = self._end, memoryview(content)
-        try:
-            while left:
-                left = left[self._file.write(left) :]
-        except OSError as error:
-            with contextlib.suppress(OSError):
-                self._file.truncate(place)  # of what a part was written
-            raise OSError(
-                error.errno,
-                f"{self.path}: cannot be written ({error.strerror}); the {len(self)} galaxies in it are kept: make "
-                f"room and run the same command again",
-            ) from None
-        self._end += len(content)
-        return place
-
-    def _line(self, place: int) -> Line:
-        self._reader.seek(place)
-        return _line_in(self._reader.readline())
-
-    def _be_alone(self) -> None:
-        try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise ValueError(
-                f"{self.path}: another flaxgal measure is writing it; wait for it, or give another --out"
-            ) from None
-        except OSError:
-            pass  # some network disks have no locks
-
-    def _read(self, origin: bytes) -> int:
-        """Find the rows up to the first line that is not whole; how many bytes they fill."""
-        with self.path.open("rb") as file:
-            first = file.readline()
-            if not first.endswith(b"\n"):
-                return 0  # nothing yet, or a first line that was cut short
-            if first != origin:
-                raise ValueError(
-                    f"{self.path}: {_difference(first, origin)}; finish that call, delete the file, or give another "
-                    f"--out"
-                )
-            size = len(first)
-            for content in file:
-                try:
-                    line = _line_in(content)
-                    from_json(line.row)
-                except ValueError:
-                    break
-                self._earlier[line.image_stamp] = size
-                size += len(content)
-        return size
-
-
-def _line_bytes(line: Line) -> bytes:
-    return json.dumps(dataclasses.astuple(line)[:-1]).encode() + b"\t" + line.row.encode() + b"\n"
-
-
-def _line_in(content: bytes) -> Line:
-    head, tab, row = content.decode().partition("\t")
-    if not tab or not row.endswith("\n"):
-        raise ValueError(f"found no line of a journal in {content[:80]!r}")
-    try:
-        return Line(*json.loads(head), row=row[:-1])
-    except TypeError:
-        raise ValueError(f"found no line of a journal in {content[:80]!r}") from None
+    def _in_words(self, name: str, found: Mapping[str, Any], wanted: Mapping[str, Any]) -> str:
+        if name in ("predictions", "fields"):
+            return f"measured with {'other predictions' if name == 'predictions' else 'another version of flaxgal'}"
+        return f"measured with {found.get(name)}, now it is {wanted[name]}"
 
 
 def _origin(masks: Path) -> dict[str, Any]:
@@ -201,21 +61,6 @@ def _origin(masks: Path) -> dict[str, Any]:
         "masks": os.fspath(masks.resolve()),
         "predictions": claim.read_text(encoding="utf-8") if claim.exists() else None,
     }
-
-
-def _difference(first: bytes, origin: bytes) -> str:
-    """In what the first line of a journal differs from what is wanted, in words."""
-    wanted = json.loads(origin)
-    try:
-        found = json.loads(first)
-        different = [name for name in wanted if found.get(name) != wanted[name]]
-    except (ValueError, AttributeError):
-        return "is no journal of flaxgal measure, and would be written over"
-    if "predictions" in different or "fields" in different:
-        what = "other predictions" if "predictions" in different else "another version of flaxgal"
-        return f"holds rows that were measured with {what}"
-    name = different[0]
-    return f"holds rows that were measured with {found.get(name)}, now it is {wanted[name]}"
 
 
 def to_json(measurement: Measurement) -> str:
