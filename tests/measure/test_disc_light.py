@@ -1,0 +1,75 @@
+"""Arms against the disc they lie in, where the truth is a formula, and the bulge of mock galaxies."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from flaxgal.measure.flags import Flag
+from flaxgal.measure.flux import measure_cutout
+from flaxgal.survey.cutout import Cutout
+
+
+def petals(contrast: float, *, size: int = 121, scale: float = 8.0) -> tuple[np.ndarray, np.ndarray]:
+    """A round exponential disc on which two sectors of 60 degrees are brighter by a factor; and where."""
+    y, x = np.indices((size, size)) - (size - 1) / 2
+    radius, azimuth = np.hypot(y, x), np.degrees(np.arctan2(y, x)) % 180
+    arm = (azimuth > 60) & (azimuth < 120) & (radius > 6) & (radius < 30)
+    return np.exp(-radius / scale) * np.where(arm, contrast, 1.0), arm
+
+
+def measured(light: np.ndarray, arm: np.ndarray, noise: float = 1e-4):
+    flux = light + np.random.default_rng(2).normal(0, noise, light.shape)
+    variance = np.full((1, *light.shape), noise**2, np.float32)
+    cutout = Cutout(object_id="drawn", flux=flux[None].astype(np.float32), bands=("r",), unit="nJy", variance=variance)
+    return measure_cutout(cutout, arm)
+
+
+@pytest.mark.parametrize("contrast", [1.2, 2.0])
+def test_contrast_and_excess_of_bright_sectors_are_what_was_drawn(contrast):
+    light, arm = petals(contrast)
+    band = measured(light, arm).bands["r"]
+    assert band.arm_contrast == pytest.approx(contrast, rel=0.03)
+    excess = light[arm].sum() * (1 - 1 / contrast) / light.sum()
+    assert band.arm_excess_ratio == pytest.approx(excess, abs=0.01)
+    assert 0 < band.arm_contrast_error < 0.3
+
+
+def test_a_mask_on_a_smooth_disc_has_a_contrast_of_one_and_no_excess():
+    light, arm = petals(1.0)
+    band = measured(light, arm).bands["r"]
+    assert band.arm_contrast == pytest.approx(1.0, abs=0.02)
+    assert band.arm_excess_ratio == pytest.approx(0.0, abs=0.01)
+
+
+def test_light_added_in_the_centre_is_found_as_bulge_and_left_out_of_the_disc():
+    light, arm = petals(1.5)
+    y, x = np.indices(light.shape) - 60.0
+    bulge = np.exp(-0.5 * (y**2 + x**2) / 2.0**2)
+    bulge *= 0.2 * light.sum() / bulge.sum()
+    plain, with_bulge = (measured(image, arm).bands["r"] for image in (light, light + bulge))
+    assert with_bulge.bulge_flux - plain.bulge_flux == pytest.approx(bulge.sum(), abs=0.07 * light.sum())
+    assert with_bulge.arm_to_disc_ratio > with_bulge.flux_ratio
+    truth = light[arm].sum() / light.sum()
+    assert abs(with_bulge.arm_to_disc_ratio - truth) < 2 * with_bulge.arm_to_disc_ratio_error
+
+
+def test_without_disc_between_the_arms_there_is_neither_contrast_nor_excess(spiral):
+    drawn = spiral(3)
+    row = measure_cutout(drawn.cutout, np.ones((64, 64), bool))
+    assert Flag.NO_INTERARM in row.flags
+    for band in row.bands.values():
+        assert np.isnan([band.arm_contrast, band.arm_contrast_error]).all()
+        assert np.isnan([band.arm_excess_ratio, band.arm_excess_ratio_error]).all()
+
+
+def test_a_brighter_galaxy_has_the_same_numbers_against_its_disc(spiral):
+    drawn = spiral(1, size=96)
+    brighter = dataclasses.replace(
+        drawn.cutout, flux=drawn.cutout.flux * 100, variance=drawn.cutout.variance * np.float32(1e4)
+    )
+    before, after = (measure_cutout(one, drawn.arm_mask).bands["r"] for one in (drawn.cutout, brighter))
+    for name in ("arm_contrast", "arm_excess_ratio", "arm_to_disc_ratio", "arm_contrast_error", "growth"):
+        assert getattr(after, name) == pytest.approx(getattr(before, name), rel=1e-3)
