@@ -6,6 +6,10 @@
 Weights come as safetensors or as a PyTorch state dict under the names that timm gives them, as those of Zoobot do
 (Walmsley et al. 2023): of convnext_atto to convnext_large, the plain ConvNeXts of version 1. PyTorch is imported to
 read its own files and for nothing else.
+
+Our pictures are in 0..1 after a stretch, in as many bands as there are. Published weights were trained on pictures in
+0..1 of three channels (Zoobot: colour composites, or one grey channel), sometimes minus a mean and over a deviation: the
+`mean` and `std` in the config.json beside the weights say which, and `without_normalisation` has the encoder do it.
 """
 
 from __future__ import annotations
