@@ -136,7 +136,9 @@ def mock(
     return 0
 
 
-def predict(run: RunFolder, inputs: Inputs, *, out: Path, config: Annotated[PredictConfig, Flat] = APPLIED) -> int:
+def predict(
+    run: RunFolder, inputs: Inputs, *, out: Path, dask: str = "", config: Annotated[PredictConfig, Flat] = APPLIED
+) -> int:
     """Segment galaxies with a trained run: arm probability and mask as FITS with the input's WCS.
 
     Example: flaxgal predict runs/arms cutouts/ --out maps/
@@ -145,15 +147,21 @@ def predict(run: RunFolder, inputs: Inputs, *, out: Path, config: Annotated[Pred
         run: Folder of a trained run.
         inputs: Cutout files, folders, label stores or dataset snapshots.
         out: Folder of the maps; what is there already is kept, so the same command goes on where it stopped.
+        dask: Address of a Dask scheduler (tcp://HOST:8786) whose workers segment instead, on a disk that all share.
         config: How the run is applied.
     """
     from flaxgal.inputs import number_of
     from flaxgal.predict import Kept
     from flaxgal.predict import predict as predict_all
+    from flaxgal.predict_on_cluster import predict_on_cluster
     from flaxgal.survey.cutout import Unreadable
 
+    if dask:
+        found = predict_on_cluster(run, inputs, out, address=dask, config=config)
+    else:
+        found = predict_all(run, inputs, out, config=config)
     done, kept, left_out = 0, 0, []
-    for item in track(predict_all(run, inputs, out, config=config), "galaxies segmented", number_of(inputs)):
+    for item in track(found, "galaxies segmented", number_of(inputs)):
         if isinstance(item, Unreadable):
             left_out.append(item.reason)
         elif isinstance(item, Kept):

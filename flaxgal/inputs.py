@@ -142,20 +142,17 @@ def cutouts_from(inputs: Sequence[Path], *, pixel_scale_arcsec: float | None = N
     ValueError
         If a label store or a snapshot cannot be opened at all.
     """
-    yield from read_once(sources_from(inputs, pixel_scale_arcsec=pixel_scale_arcsec))
+    yield from read_once(sources_from(inputs, pixel_scale_arcsec=pixel_scale_arcsec), {})
 
 
-def read_once(sources: Iterable[Source]) -> Iterator[Cutout | Unreadable]:
-    """The galaxies of some sources; a second one of the same id is `Unreadable`."""
-    taken: dict[str, str] = {}
+def read_once(sources: Iterable[Source], taken: dict[str, Source]) -> Iterator[Cutout | Unreadable]:
+    """The galaxies of some sources; one whose id is among `taken` is `Unreadable`, any other is put there."""
     for source in sources:
         item = source.read()
-        if isinstance(item, Cutout) and item.object_id in taken:
-            yield a_second(item.object_id, source.name, taken[item.object_id])
-            continue
-        if isinstance(item, Cutout):
-            taken[item.object_id] = source.name
-        yield item
+        if isinstance(item, Cutout) and taken.setdefault(item.object_id, source) is not source:
+            yield a_second(item.object_id, source.name, taken[item.object_id].name)
+        else:
+            yield item
 
 
 def a_second(object_id: str, found: str, before: str) -> Unreadable:

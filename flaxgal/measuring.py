@@ -25,8 +25,8 @@ from flaxgal.survey.prediction import prediction_path
 
 __all__ = ["Kept", "Measured", "Written", "measure"]
 
-BATCH = 16
-"""Galaxies that go to a process at a time."""
+BATCH = 8
+"""Galaxies that go to another process at a time."""
 
 
 Item = tuple[Source | None, str]

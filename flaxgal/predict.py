@@ -26,7 +26,16 @@ from flaxgal.survey.cutout import Cutout, Unreadable
 from flaxgal.survey.display import fit_frame, to_picture
 from flaxgal.survey.prediction import Prediction, prediction_path, read_prediction, write_prediction
 
-__all__ = ["Kept", "Predicted", "average_over_orientations", "predict", "predict_cutouts", "weights_sha256"]
+__all__ = [
+    "Kept",
+    "Predicted",
+    "average_over_orientations",
+    "claim",
+    "predict",
+    "predict_cutouts",
+    "predict_into",
+    "weights_sha256",
+]
 
 CLAIM = "predictions.json"
 """The file in a folder of predictions that says which run, with which choices, made all of them."""
@@ -54,8 +63,8 @@ def predict(
     """Write the arm maps of every galaxy of `inputs` to `out`, a file each, and say what became of each galaxy.
 
     A galaxy whose file is there already, made from the very same pixels, is kept as it is, so the same call goes on
-    where it was stopped. One that
-    cannot be read, or has other bands than the run was trained on, comes as `Unreadable`, and the rest goes on.
+    where it was stopped. One that cannot be read, or has other bands than the run was trained on, comes as
+    `Unreadable`, and the rest goes on.
 
     Raises
     ------
@@ -64,10 +73,17 @@ def predict(
     """
     run = load_run(run_folder)
     config = config or PredictConfig()
-    _claim(out, run, config)
+    claim(out, run, config)
+    yield from predict_into(out, run, cutouts_from(inputs), config=config)
+
+
+def predict_into(
+    out: Path, run: Run, cutouts: Iterable[Cutout | Unreadable], *, config: PredictConfig
+) -> Iterator[Predicted | Kept | Unreadable]:
+    """Write the maps of some galaxies to a folder that was claimed for this run and these choices."""
 
     def remaining() -> Iterator[Cutout | Unreadable | Kept]:
-        for item in cutouts_from(inputs):
+        for item in cutouts:
             if isinstance(item, Cutout) and _is_there(item, path := prediction_path(item.object_id, out)):
                 yield Kept(item.object_id, path)
             else:
@@ -174,7 +190,7 @@ def _threshold(run: Run, config: PredictConfig) -> float:
     return run.config.threshold if config.threshold is None else config.threshold
 
 
-def _claim(out: Path, run: Run, config: PredictConfig) -> None:
+def claim(out: Path, run: Run, config: PredictConfig) -> None:
     """Mark `out` as the predictions of these weights with these choices, or refuse a folder that holds others."""
     choices = asdict(config) | {"threshold": _threshold(run, config)}
     choices |= {"run": run.name, "step": run.step, "weights_sha256": weights_sha256(run)}
