@@ -8,7 +8,7 @@ Weights come as safetensors or as a PyTorch state dict under the names that timm
 read its own files and for nothing else.
 
 Our pictures are in 0..1 after a stretch, in as many bands as there are. Published weights were trained on pictures in
-0..1 of three channels (Zoobot: colour composites, or one grey channel), sometimes minus a mean and over a deviation: the
+0..1 of three channels (Zoobot: colour composites, or one grey channel), sometimes minus a mean and over a deviation:
 `mean` and `std` in the config.json beside the weights say which, and `without_normalisation` has the encoder do it.
 """
 
