@@ -183,7 +183,7 @@ def _pointlike(image: np.ndarray) -> Float[np.ndarray, "y x"]:
 def _blended(
     smooth: np.ndarray, galaxy: np.ndarray, arm_mask: np.ndarray, peak: tuple[float, float], others: np.ndarray
 ) -> Bool[np.ndarray, "y x"]:
-    """The parts that deblending cuts off the galaxy where something foreign was found already, and no arm is drawn.
+    """The parts that deblending cuts off the galaxy whose brightest point was found foreign, and that hold no arm.
 
     Deblending alone cannot tell: it cuts a galaxy at every gap between its arms.
     """
@@ -196,6 +196,7 @@ def _blended(
     own = parts[int(peak[0]), int(peak[1])]
     for part in np.unique(parts[galaxy]):
         pixels = parts == part
-        if part != own and (others & pixels).any() and (arm_mask & pixels).sum() <= 0.02 * pixels.sum():
+        top = np.argmax(np.where(pixels, smooth, -np.inf))
+        if part != own and others.flat[top] and (arm_mask & pixels).sum() <= 0.02 * pixels.sum():
             found |= pixels
     return found

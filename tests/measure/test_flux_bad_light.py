@@ -1,0 +1,124 @@
+"""Light that is spoilt in a way that happens: a row with flags, and no number that only looks fine."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from flaxgal.measure.flags import Flag
+from flaxgal.measure.flux import measure_cutout
+from flaxgal.measure.record import BandFlux, Measurement
+
+
+def disc_of(spiral, **choices):
+    return spiral(6, size=80, scale_length=6.0, **choices)
+
+
+def in_stripes(flux: np.ndarray) -> np.ndarray:
+    return np.where(np.indices(flux.shape)[1] % 5 == 0, np.nan, flux)
+
+
+def spoilt(drawn, name: str):
+    """The cutout and the mask of a drawn spiral, spoilt in the way that the name says."""
+    cutout, mask = drawn.cutout, drawn.arm_mask
+    change = lambda **fields: dataclasses.replace(cutout, **fields)  # noqa: E731
+    one = np.zeros(mask.shape, bool)
+    one[30, 45] = True
+    core = np.zeros(cutout.flux.shape, bool)
+    core[:, 38:42, 38:42] = True
+    shifted = {"flux": np.roll(cutout.flux, 32, axis=2), "variance": np.roll(cutout.variance, 32, axis=2)}
+    return {
+        "empty mask": lambda: (cutout, np.zeros_like(mask)),
+        "mask of everything": lambda: (cutout, np.ones_like(mask)),
+        "one-pixel arm": lambda: (cutout, one),
+        "NaN stripes": lambda: (change(flux=in_stripes(cutout.flux)), mask),
+        "saturated core": lambda: (change(mask_planes={"SAT": core}), mask),
+        "cut by the edge": lambda: (change(**shifted), np.roll(mask, 32, axis=1)),
+        "negative sky": lambda: (change(flux=cutout.flux - 500), mask),
+        "missing band": lambda: (change(flux=np.concatenate([cutout.flux[:2], cutout.flux[2:] * np.nan])), mask),
+        "no variance": lambda: (change(variance=None), mask),
+        "NaN mask": lambda: (cutout, np.full(mask.shape, np.nan)),
+        "vague mask": lambda: (cutout, np.where(mask, 0.6, 0.4)),
+        "negative galaxy": lambda: (change(flux=-cutout.flux), mask),
+    }[name]()
+
+
+EXPECTED = {
+    "empty mask": Flag.NO_ARMS,
+    "mask of everything": Flag.MASK_EVERYTHING | Flag.NO_INTERARM,
+    "one-pixel arm": Flag.TINY_MASK,
+    "NaN stripes": Flag.MISSING_PIXELS,
+    "saturated core": Flag.SATURATED,
+    "cut by the edge": Flag.CUT_BY_EDGE,
+    "missing band": Flag.MISSING_BAND,
+    "no variance": Flag.NO_VARIANCE,
+    "NaN mask": Flag.NO_ARMS,
+    "vague mask": Flag.MASK_UNCERTAIN,
+    "negative galaxy": Flag.NO_GALAXY,
+}
+
+
+def numbers(band: BandFlux) -> dict[str, float]:
+    return dataclasses.asdict(band)
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("name", [*EXPECTED, "negative sky"])
+def test_spoilt_light_gives_a_row_with_its_flag_and_no_infinite_number(spiral, name):
+    cutout, mask = spoilt(disc_of(spiral), name)
+    row = measure_cutout(cutout, mask)
+    assert isinstance(row, Measurement)
+    wanted = EXPECTED.get(name, Flag(0))
+    assert row.flags & wanted == wanted
+    for band in row.bands.values():
+        assert not np.isinf(list(numbers(band).values())).any()
+        for value, error in numbers(band).items():
+            if value.endswith("_error") and value != "flux_ratio_mask_error":
+                assert not error < 0
+                if name != "no variance" and np.isnan(numbers(band)[value.removesuffix("_error")]):
+                    assert np.isnan(error)
+    for colour in row.colours.values():
+        assert not np.isinf(dataclasses.astuple(colour)).any()
+
+
+def test_without_variance_every_error_but_the_skys_and_the_masks_is_empty(spiral):
+    row = measure_cutout(*spoilt(disc_of(spiral), "no variance"))
+    for band in row.bands.values():
+        given = {name: value for name, value in numbers(band).items() if name.endswith("_error")}
+        assert {name for name, value in given.items() if not np.isnan(value)} == {"sky_error"}
+        assert np.isfinite([band.flux_ratio, band.arm_contrast, band.arm_to_disc_ratio, band.kron_flux]).all()
+    for colour in row.colours.values():
+        assert np.isnan(colour.total_mag_error)
+
+
+def test_an_empty_mask_of_yes_and_no_has_a_ratio_of_nought_without_an_error(spiral):
+    row = measure_cutout(*spoilt(disc_of(spiral), "empty mask"))
+    for band in row.bands.values():
+        assert (band.flux_ratio, band.arm_excess_ratio) == (0.0, 0.0)
+        assert np.isnan([band.flux_ratio_error, band.arm_contrast, band.arm_contrast_error]).all()
+
+
+def test_an_empty_mask_that_some_would_have_drawn_has_the_error_that_they_make(spiral):
+    drawn = disc_of(spiral)
+    band = measure_cutout(drawn.cutout, np.where(drawn.arm_mask, 0.3, 0.01)).bands["r"]
+    assert band.flux_ratio == 0
+    assert band.flux_ratio_error == pytest.approx(drawn.flux_ratio[1] / 2, rel=0.1)
+
+
+def test_a_negative_sky_changes_no_number_but_the_sky(spiral):
+    drawn = disc_of(spiral)
+    before = measure_cutout(drawn.cutout, drawn.arm_mask)
+    after = measure_cutout(*spoilt(drawn, "negative sky"))
+    assert after.flags == before.flags
+    for band, light in after.bands.items():
+        assert light.flux_ratio == pytest.approx(before.bands[band].flux_ratio, abs=1e-4)
+        assert light.arm_contrast == pytest.approx(before.bands[band].arm_contrast, rel=1e-3)
+        assert light.sky < -400
+
+
+def test_a_missing_band_takes_its_colour_with_it_and_no_other(spiral):
+    row = measure_cutout(*spoilt(disc_of(spiral), "missing band"))
+    assert set(row.colours) == {"g-r"}
+    assert np.isnan(list(numbers(row.bands["i"]).values())).all()
