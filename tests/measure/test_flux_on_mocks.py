@@ -30,5 +30,5 @@ def test_with_the_true_mask_the_ratio_of_mocks_has_little_bias_little_scatter_an
     assert abs(np.median(difference)) < 0.003
     assert difference.std() < 0.015
     assert 0.60 < (np.abs(difference) < errors).mean() < 0.76
-    # Not the 0.95 of a Gaussian: 0.83 was found at 128 pixels. Light beyond the aperture and neighbours unseen make tails.
+    # Not the 0.95 of a Gaussian: 0.83 was found at 128 pixels. Unseen neighbours and light outside make tails.
     assert (np.abs(difference) < 2 * errors).mean() > 0.80
