@@ -18,7 +18,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from flaxgal.measure.flags import Flag
-from flaxgal.measure.geometry import Ellipse, disc_plane, image_plane
+from flaxgal.measure.geometry import Ellipse, disc_plane, image_plane, turn_on_sky
 from flaxgal.measure.pitch import (
     PHASE_BINS,
     TURN,
@@ -31,7 +31,7 @@ from flaxgal.measure.pitch import (
 )
 from flaxgal.survey.cutout import FirstRow
 
-__all__ = ["Arm", "ArmSet", "Chirality", "arm_crest", "measure_arms", "mirror_image"]
+__all__ = ["Arm", "ArmSet", "Chirality", "arm_crest", "measure_arms"]
 
 NAN = float("nan")
 LEAST_PIXELS = 12
@@ -106,17 +106,6 @@ class ArmSet:
         return len(self.arms)
 
 
-def mirror_image(first_row: FirstRow = "bottom", wcs: Any = None) -> bool:
-    """Whether an array with x to the right and y up shows the mirror image of the sky.
-
-    The sky has east to the left of north. A WCS says which way they run; without one a first row at the top of the
-    picture means that y runs down.
-    """
-    if wcs is not None:
-        return bool(np.linalg.det(wcs.celestial.pixel_scale_matrix) > 0)
-    return first_row == "top"
-
-
 def measure_arms(
     arm_mask: Bool[np.ndarray, "y x"],
     ellipse: Ellipse,
@@ -148,7 +137,7 @@ def measure_arms(
     if not spirals:
         return replace(nothing, flags=Flag.WINDING_UNCERTAIN)
     owner = np.argmin([spiral.distance(points) for spiral in spirals], axis=0)
-    sense = -1 if mirror_image(first_row, wcs) else 1
+    sense = turn_on_sky(first_row, wcs)
     found = []
     for number, spiral in enumerate(spirals):
         own = owner == number
@@ -166,7 +155,7 @@ def arm_crest(
 ) -> tuple[Float[np.ndarray, " point"], Float[np.ndarray, " point"]]:
     """The fitted spiral on the image, from the inner to the outer end: (y, x) in pixels."""
     radius = np.geomspace(arm.inner_radius_pixels, arm.outer_radius_pixels, number)
-    sense = (-1 if mirror_image(first_row, wcs) else 1) * (-1 if arm.chirality == "S" else 1)
+    sense = turn_on_sky(first_row, wcs) * (-1 if arm.chirality == "S" else 1)
     turned = np.log(radius / radius[0]) / np.tan(np.radians(arm.pitch_angle_deg))
     return image_plane(ellipse, radius, np.radians(arm.azimuth_deg) + sense * turned)
 

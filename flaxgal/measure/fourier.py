@@ -18,8 +18,8 @@ import numpy as np
 from jaxtyping import Bool, Complex128, Float, Float64
 from scipy import ndimage
 
-from flaxgal.measure.arms import Chirality, mirror_image
-from flaxgal.measure.geometry import Ellipse, image_plane
+from flaxgal.measure.arms import Chirality
+from flaxgal.measure.geometry import Ellipse, image_plane, turn_on_sky
 from flaxgal.survey.cutout import FirstRow
 
 __all__ = ["Fourier", "measure_fourier"]
@@ -88,7 +88,7 @@ def measure_fourier(
     noise = power[:, NOISE_MODES].mean(axis=1)
     square = np.average(power[:, 1 : MODES + 1] - noise[:, None], axis=0, weights=weight)
     number, pitch, turns = _strongest_spiral(waves[:, 1 : MODES + 1] / mean[:, None], radius)
-    sense = -1 if mirror_image(first_row, wcs) else 1
+    sense = turn_on_sky(first_row, wcs)
     return Fourier(
         amplitudes=tuple(np.sqrt(np.maximum(square, 0.0)).tolist()),
         arm_number=number,

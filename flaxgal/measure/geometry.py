@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float
+
+from flaxgal.survey.cutout import FirstRow
+from flaxgal.survey.seen import is_mirror_image
 
 __all__ = [
     "Ellipse",
@@ -19,6 +23,7 @@ __all__ = [
     "petrosian_radius",
     "radial_profile",
     "ring_area",
+    "turn_on_sky",
 ]
 
 LEAST_AXIS_RATIO = 0.15
@@ -94,6 +99,11 @@ def image_plane(
     along, across = radius * np.cos(azimuth), radius * np.sin(azimuth) * ellipse.axis_ratio
     y = ellipse.centre[0] + along * np.sin(angle) + across * np.cos(angle)
     return y, ellipse.centre[1] + along * np.cos(angle) - across * np.sin(angle)
+
+
+def turn_on_sky(first_row: FirstRow = "bottom", wcs: Any = None) -> int:
+    """+1 where an azimuth that grows from +x to +y grows counter-clockwise on the sky, −1 where it shrinks there."""
+    return -1 if is_mirror_image(first_row, wcs) != (first_row == "top") else 1
 
 
 def elliptical_radius(ellipse: Ellipse, shape: tuple[int, int]) -> Float[np.ndarray, "y x"]:

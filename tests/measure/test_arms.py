@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from astropy.wcs import WCS
 from spirals import pieces, spiral_mask
 
-from flaxgal.measure.arms import arm_crest, measure_arms, mirror_image
+from flaxgal.measure.arms import arm_crest, measure_arms
 from flaxgal.measure.flags import Flag
+from flaxgal.measure.flux import measure_cutout
 from flaxgal.measure.geometry import Ellipse, disc_plane
 
 ROUND = Ellipse((63.5, 63.5), 1.0, 0.0)
@@ -81,16 +84,40 @@ def test_a_galaxy_seen_with_finer_pixels_has_the_same_pitch_angle_and_longer_arm
     assert near.arms[0].length_pixels == pytest.approx(2 * far.arms[0].length_pixels, rel=0.02)
 
 
-def test_the_chirality_is_that_of_the_sky_whichever_way_the_array_shows_it():
-    mask = spiral_mask(20.0)
-    seen = {
-        (row, hand): measure_arms(mask, ROUND, first_row=row, wcs=None if hand is None else sky(hand)).chirality
-        for row in ("bottom", "top")
-        for hand in (None, 1, -1)
-    }
-    assert [seen["bottom", hand] for hand in (None, 1, -1)] == ["Z", "Z", "S"]
-    assert [seen["top", hand] for hand in (None, 1, -1)] == ["S", "Z", "S"]
-    assert not mirror_image("bottom")
+SEEN = {
+    ("bottom", None): "Z",
+    ("bottom", 1): "Z",
+    ("bottom", -1): "S",
+    ("top", None): "S",
+    ("top", 1): "Z",
+    ("top", -1): "S",
+}
+"""How a spiral whose azimuth grows outwards, x to the right and y up, winds on the sky: by first row and WCS."""
+
+
+@pytest.mark.parametrize(("first_row", "hand"), SEEN)
+def test_the_chirality_is_that_of_the_sky_whichever_way_the_array_shows_it(first_row, hand):
+    wcs = None if hand is None else sky(hand)
+    assert measure_arms(spiral_mask(20.0), ROUND, first_row=first_row, wcs=wcs).chirality == SEEN[first_row, hand]
+
+
+@pytest.mark.parametrize(("first_row", "hand"), SEEN)
+def test_mask_and_light_of_a_cutout_agree_how_it_winds_on_the_sky(spiral, first_row, hand):
+    drawn = spiral(1, size=96, scale_length=9.0)
+    cutout = replace(drawn.cutout, first_row=first_row, wcs=None if hand is None else sky(hand))
+    row = measure_cutout(cutout, drawn.arm_mask)
+    assert {row.chirality, row.fourier.chirality, *(arm.chirality for arm in row.arms)} == {SEEN[first_row, hand]}
+
+
+def test_one_galaxy_in_files_of_either_order_of_rows_is_one_row(spiral):
+    drawn = spiral(1, size=96, scale_length=9.0)
+    flipped = replace(
+        drawn.cutout, flux=drawn.cutout.flux[:, ::-1], variance=drawn.cutout.variance[:, ::-1], first_row="top"
+    )
+    below, above = measure_cutout(drawn.cutout, drawn.arm_mask), measure_cutout(flipped, drawn.arm_mask[::-1])
+    assert above.chirality == below.chirality == "Z"
+    assert above.number_of_arms == below.number_of_arms == 2
+    assert above.pitch_angle_deg == pytest.approx(below.pitch_angle_deg, abs=0.05)
 
 
 @pytest.mark.parametrize("first_row", ["bottom", "top"])

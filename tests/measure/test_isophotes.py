@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy import ndimage
 
+from flaxgal.measure.flux import measure_cutout
 from flaxgal.measure.geometry import Ellipse, disc_plane, image_plane, inclination_deg
 from flaxgal.measure.isophotes import isophote_ellipse, psf_fwhm_pixels
 
@@ -52,6 +55,39 @@ def test_seeing_makes_an_inclined_disc_rounder_and_is_taken_off():
     raw, corrected = fitted(blurred), fitted(blurred, seeing_fwhm_pixels=2.5 * 2.3548)
     assert raw.axis_ratio > 0.42
     assert abs(corrected.axis_ratio - 0.4) < 0.5 * abs(raw.axis_ratio - 0.4)
+
+
+STRIPES = {
+    "rows": (slice(52, 56), slice(None)),
+    "columns": (slice(None), slice(30, 35)),
+    "through the centre": (slice(46, 50), slice(None)),
+    "every eighth row": (slice(3, None, 8), slice(None)),
+}
+
+
+@pytest.mark.parametrize("name", STRIPES)
+def test_stripes_without_light_do_not_move_or_bend_the_disc(name):
+    truth = Ellipse((47.3, 48.1), 0.6, 37.0)
+    light = disc(truth)
+    member, good = ndimage.gaussian_filter(light, 1.5) > 2.0, np.ones(light.shape, bool)
+    light[STRIPES[name]], good[STRIPES[name]], member[STRIPES[name]] = np.nan, False, False
+    found = isophote_ellipse(light, member, good, (46.0, 47.5))
+    assert found.centre == pytest.approx(truth.centre, abs=0.3)
+    assert found.axis_ratio == pytest.approx(0.6, abs=0.03)
+    assert abs(found.position_angle_deg - 37.0) < max(3.0, 3 * found.position_angle_error_deg)
+    assert 0.02 < found.axis_ratio_error < 0.1
+
+
+@pytest.mark.parametrize("name", STRIPES)
+def test_stripes_of_nan_in_a_cutout_leave_its_shape_and_its_arms(spiral, name):
+    drawn = spiral(1, size=96, scale_length=9.0)
+    flux = drawn.cutout.flux.copy()
+    flux[(slice(None), *STRIPES[name])] = np.nan
+    whole = measure_cutout(drawn.cutout, drawn.arm_mask)
+    striped = measure_cutout(replace(drawn.cutout, flux=flux), drawn.arm_mask)
+    assert (striped.centre_y, striped.centre_x) == pytest.approx((whole.centre_y, whole.centre_x), abs=0.5)
+    assert striped.axis_ratio == pytest.approx(whole.axis_ratio, abs=0.05)
+    assert (striped.number_of_arms, striped.chirality) == (whole.number_of_arms, whole.chirality) == (2, "Z")
 
 
 @pytest.mark.parametrize("name", ["nothing", "one pixel", "negative", "no good pixel"])
