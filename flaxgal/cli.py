@@ -21,15 +21,16 @@ from flaxgal.cli_fetch import fetch_commands
 from flaxgal.cli_figures import figures
 from flaxgal.cli_labels import build, rank
 from flaxgal.cli_measure import measure
+from flaxgal.cli_predict import predict
 from flaxgal.cli_store import store_commands
 from flaxgal.cli_train import experiment, train_command
 from flaxgal.cli_transfer import convert
-from flaxgal.cli_words import Flat, Inputs, RunFolder, already, closing, say
+from flaxgal.cli_words import say
 from flaxgal.compiled import keep_compiled
-from flaxgal.config import ClassifyConfig, MockConfig, PredictConfig, TrainConfig
+from flaxgal.config import ClassifyConfig, MockConfig, TrainConfig
 from flaxgal.progress import track
 
-POPULATION, APPLIED = MockConfig(), PredictConfig()
+POPULATION = MockConfig()
 
 
 def main() -> None:
@@ -134,41 +135,6 @@ def mock(
     )
     print(snapshot)
     return 0
-
-
-def predict(
-    run: RunFolder, inputs: Inputs, *, out: Path, dask: str = "", config: Annotated[PredictConfig, Flat] = APPLIED
-) -> int:
-    """Segment galaxies with a trained run: arm probability and mask as FITS with the input's WCS.
-
-    Example: flaxgal predict runs/arms cutouts/ --out maps/
-
-    Args:
-        run: Folder of a trained run.
-        inputs: Cutout files, folders, label stores or dataset snapshots.
-        out: Folder of the maps; what is there already is kept, so the same command goes on where it stopped.
-        dask: Address of a Dask scheduler (tcp://HOST:8786) whose workers segment instead, on a disk that all share.
-        config: How the run is applied.
-    """
-    from flaxgal.inputs import number_of
-    from flaxgal.predict import Kept
-    from flaxgal.predict import predict as predict_all
-    from flaxgal.predict_on_cluster import predict_on_cluster
-    from flaxgal.survey.cutout import Unreadable
-
-    if dask:
-        found = predict_on_cluster(run, inputs, out, address=dask, config=config)
-    else:
-        found = predict_all(run, inputs, out, config=config)
-    done, kept, left_out = 0, 0, []
-    for item in track(found, "galaxies segmented", number_of(inputs)):
-        if isinstance(item, Unreadable):
-            left_out.append(item.reason)
-        elif isinstance(item, Kept):
-            kept += 1
-        else:
-            done += 1
-    return closing(f"{done} galaxies segmented{already(kept)}: {out}", done + kept, left_out)
 
 
 def _application(default: TrainConfig | ClassifyConfig) -> Any:

@@ -17,7 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float, UInt8
 
-from flaxgal.checkpoint import Run, leaves_by_path, load_run
+from flaxgal.checkpoint import ClassifierRun, Run, leaves_by_path, load_run
 from flaxgal.config import PredictConfig
 from flaxgal.inputs import cutouts_from
 from flaxgal.models.unet import UNet, pad_to_multiple, predict_batch
@@ -207,7 +207,7 @@ def claim(out: Path, run: Run, config: PredictConfig) -> None:
         temporary.write_text(json.dumps(choices, indent=2) + "\n")
 
 
-def weights_sha256(run: Run) -> str:
+def weights_sha256(run: Run | ClassifierRun) -> str:
     """What tells two runs apart that share a name and a number of steps."""
     digest = hashlib.sha256()
     for name, leaf in sorted(leaves_by_path(run.model).items()):

@@ -47,18 +47,23 @@ MAY_IMPORT = {
         f"{_SNAPSHOTS} {_NETWORKS} {_CLASS_SCORES} {_BATCHES}"
     ),
     "measure": "config survey",
+    "class_catalogue": f"survey measure {_CLASS_SCORES}",
+    "predict_classes": (
+        f"config survey models inputs distribute measure calibration classify predict class_catalogue "
+        f"{_SNAPSHOTS} {_NETWORKS} {_BATCHES}"
+    ),
     "distribute": "",
     "measuring": f"config survey labels inputs distribute measure {_SNAPSHOTS} {_BATCHES}",
     "figures": f"config survey measure {_CLASS_SCORES}",
     "rank": "config survey labels measure checkpoint predict",
     "retrain": (f"config progress survey labels models train evaluate {_SNAPSHOTS} {_NETWORKS}"),
     (
-        "cli cli_annotate cli_evaluate cli_fetch cli_figures cli_labels cli_measure cli_store cli_train cli_transfer "
-        "cli_words demo "
+        "cli cli_annotate cli_evaluate cli_fetch cli_figures cli_labels cli_measure cli_predict cli_store cli_train "
+        "cli_transfer cli_words demo "
         "__main__"
     ): (
         "config progress compiled survey labels mock datasets.mocks models inputs distribute measuring train evaluate "
-        "predict predict_on_cluster rank retrain transfer "
+        "predict predict_on_cluster predict_classes rank retrain transfer "
         f"evaluate_classes classify {_CLASS_SCORES} "
         f"fetch fetch_gz3d fetch_sdss fetch_folder measure figures {_SNAPSHOTS} {_NETWORKS} {_BATCHES}"
     ),
@@ -76,7 +81,7 @@ MAY_IMPORT = {
 ONLY_IN = {
     "jax jaxlib flax optax orbax": (
         f"mock datasets.mocks models {_NETWORKS} {_BATCHES} tasks segmenting classifying classify train evaluate "
-        "evaluate_classes predict transfer cli demo "
+        "evaluate_classes predict predict_classes transfer cli demo "
         "napari_flaxgal.propose napari_flaxgal.samples"
     ),
     "distributed": "distribute",

@@ -6,16 +6,19 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from astropy.table import Table
 from flax import nnx
 from measured import a_galaxy, counted, predict_for, same_tables
 
 from flaxgal import checkpoint
 from flaxgal.cli import run
-from flaxgal.config import TrainConfig, UNetConfig, to_json
+from flaxgal.config import ClassifierConfig, ClassifyConfig, TrainConfig, UNetConfig, to_json
 from flaxgal.distribute import on_cluster
 from flaxgal.measuring import measure
+from flaxgal.models.classifier import Classifier
 from flaxgal.models.unet import UNet
 from flaxgal.predict import predict
+from flaxgal.runlog import open_run
 from flaxgal.survey.cutout import write_cutout
 from flaxgal.survey.prediction import find_predictions, read_prediction
 
@@ -74,6 +77,26 @@ def test_segmenting_on_a_cluster_gives_the_maps_of_one_process(cluster, tmp_path
         np.testing.assert_array_equal(read_prediction(one).probability, read_prediction(other).probability)
     assert run(command) == 0
     assert "20 there already" in capsys.readouterr().out
+
+
+def test_classifying_on_a_cluster_gives_the_table_of_one_process(cluster, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    images = galaxies(Path("images"))
+    config = ClassifyConfig(
+        task="winding", model=ClassifierConfig(image_size=16, widths=(4, 8), blocks=(1,), dropout=(0.0,))
+    )
+    open_run(Path("run"), config)
+    model = Classifier(config.model, 3, nnx.Rngs(params=3))
+    model.head.kernel[...] = np.random.default_rng(0).normal(size=(8, 3)).astype(np.float32)
+    checkpoint.save(Path("run").absolute(), "best", 7, {"average": model})
+    command = ["predict", "run", "images", "--batch-size", "5", "--orientations", "2", "--out"]
+    assert run([*command, "here.ecsv"]) == 0
+    assert run([*command, "there.ecsv", "--dask", cluster]) == 0
+    assert "20 galaxies classified" in capsys.readouterr().out
+    here, there = Table.read("here.ecsv"), Table.read("there.ecsv")
+    assert here.colnames == there.colnames
+    assert all(str(here[name].tolist()) == str(there[name].tolist()) for name in here.colnames)
+    assert list(images.parent.glob("*.partial.jsonl")) == []
 
 
 def test_a_folder_that_the_workers_do_not_see_is_said_before_any_work(cluster, tmp_path):

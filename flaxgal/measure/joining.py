@@ -17,7 +17,7 @@ from flaxgal.survey.catalog import MISSING, object_ids, read_table
 if TYPE_CHECKING:
     from astropy.table import Column, Table
 
-__all__ = ["Joined", "read_joined"]
+__all__ = ["Joined", "kept_columns", "read_joined"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,6 +67,42 @@ def read_joined(path: Path) -> Joined:
         if name != "object_id" and (column := _plain(table[name])) is not None:
             columns[name] = column
     return Joined(path.name, columns, rows)
+
+
+def kept_columns(table: Any, *, name: str) -> list[Column]:
+    """Every column of a table as it is, for a table that gets further ones; where a number is missing, it is NaN.
+
+    Whole numbers among which some are missing become floats, or text if floats would lose their last digits.
+
+    Raises
+    ------
+    ValueError
+        If a column holds what not every format of `flaxgal.measure.formats` can: lists, times, complex numbers.
+    """
+    return [_kept(table[column], column, name) for column in table.colnames]
+
+
+def _kept(column: Any, called: str, name: str) -> Column:
+    kind = getattr(getattr(column, "dtype", None), "kind", "")
+    if kind not in tuple("SUOiufb") or column.ndim != 1 or not (kind != "O" or _are_texts(column)):
+        raise ValueError(
+            f"{name}: column {called} holds neither numbers nor text, one a row; leave it out, or make several of it"
+        )
+    data, gone = np.ma.getdata(np.ma.asarray(column)), np.ma.getmaskarray(np.ma.asarray(column))
+    if kind in "SUO":
+        return _described(column, _texts(data, gone))
+    if kind == "f":
+        return _described(column, np.where(gone, np.nan, data).astype(data.dtype))
+    if not gone.any():
+        return _described(column, data)
+    if bool((np.abs(data[~gone].astype(np.float64)) > 2**53).any()):
+        return _described(column, _texts(data.astype(str), gone))
+    return _described(column, np.where(gone, np.nan, data.astype(np.float64)))
+
+
+def _are_texts(column: Any) -> bool:
+    values = np.ma.asarray(column)
+    return all(isinstance(value, str | bytes) for value in values[~np.ma.getmaskarray(values)].tolist())
 
 
 def _plain(column: Any) -> Column | None:

@@ -1,0 +1,177 @@
+"""`flaxgal predict`: a trained run on galaxies, as maps of arms or as a table of classes, or from classes to maps."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from tyro.conf import arg
+
+from flaxgal.cli_words import Flat, Inputs, RunFolder, already, closing, say
+from flaxgal.config import PredictConfig, TrainConfig
+from flaxgal.progress import track
+
+if TYPE_CHECKING:
+    from flaxgal.predict_classes import Told
+
+__all__ = ["predict"]
+
+APPLIED = PredictConfig()
+MOST_ENTROPY = 0.8
+
+
+def predict(
+    run: RunFolder,
+    inputs: Inputs,
+    *,
+    out: Path,
+    catalogue: Annotated[Path | None, arg(metavar="TABLE")] = None,
+    id_column: str = "",
+    then_segment: Annotated[Path | None, arg(metavar="RUN")] = None,
+    maps: Path | None = None,
+    least_probability: float | None = None,
+    most_entropy: float = MOST_ENTROPY,
+    crop: float | None = None,
+    dask: str = "",
+    config: Annotated[PredictConfig, Flat] = APPLIED,
+) -> int:
+    """Apply a trained run: arm probability and mask as FITS with the input's WCS, or a table of classes.
+
+    Example: flaxgal predict runs/arms cutouts/ --out maps/
+
+    From a catalogue to the masks of its spirals: flaxgal predict runs/morphology cutouts/ --catalogue galaxies.ecsv
+    --out classes.parquet --then-segment runs/arms --maps maps/
+
+    Args:
+        run: Folder of a trained run; what it learnt decides what is written.
+        inputs: Cutout files, folders, label stores or dataset snapshots.
+        out: Folder of the maps, or of a run on classes a table: .ecsv, .parquet, .fits or .vot. What is there already
+            is kept, so the same command goes on where it stopped.
+        catalogue: Of a run on classes: a table whose galaxies, by their ids, get the classes beside its own columns;
+            the result goes to OUT, and the table stays as it is.
+        id_column: Its column of ids, where its name does not say so.
+        then_segment: Folder of a run on arms, to segment the galaxies with that are spirals.
+        maps: Folder of their maps.
+        least_probability: Of being a spiral, for a galaxy to be segmented; when not given, its class decides.
+        most_entropy: Classes with more are not to be trusted: 0 is sure, 1 all classes equally likely.
+        crop: Share of each picture's side that a run on classes is shown, about its centre; as in training when not
+            given.
+        dask: Address of a Dask scheduler (tcp://HOST:8786) whose workers do it instead, on a disk that all share.
+        config: How the run is applied.
+    """
+    from flaxgal.runlog import read_config
+
+    of_classes: dict[str, Any] = {
+        "--catalogue": catalogue,
+        "--id-column": id_column,
+        "--then-segment": then_segment,
+        "--maps": maps,
+        "--least-probability": least_probability,
+        "--most-entropy": None if most_entropy == MOST_ENTROPY else most_entropy,
+        "--crop": crop,
+    }
+    if isinstance(read_config(run), TrainConfig):
+        if given := [name for name, value in of_classes.items() if value not in (None, "")]:
+            raise ValueError(
+                f"{run}: this run finds arms, and {', '.join(given)} are of runs that tell classes; leave them out, or "
+                f"give a run trained on classes first"
+            )
+        return _segment(run, inputs, out, dask, config)
+    _check_options(of_classes, then_segment, maps, dask, config)
+    from flaxgal.predict_classes import ClassChoices, claimed_run, predict_classes, segment_spirals
+
+    arms = None if then_segment is None or maps is None else claimed_run(then_segment, maps, config)
+    choices = ClassChoices(
+        orientations=config.orientations, batch_size=config.batch_size, crop=crop, most_entropy=most_entropy
+    )
+    found = predict_classes(run, inputs, out, choices=choices, catalogue=catalogue, id_column=id_column, dask=dask)
+    told, status = _classify(found, inputs, catalogue)
+    if told is None or arms is None or maps is None:
+        return status
+    number, segmented = segment_spirals(
+        arms, told, inputs, maps, config=config, least_probability=least_probability, id_column=id_column
+    )
+    if not number:
+        say(f"no galaxy of {out} is a spiral: nothing to segment")
+        return status
+    return _report_maps(segmented, number, maps, "spirals segmented")
+
+
+def _check_options(
+    of_classes: dict[str, Any], then_segment: Path | None, maps: Path | None, dask: str, config: PredictConfig
+) -> None:
+    if (then_segment is None) != (maps is None):
+        raise ValueError("--then-segment RUN and --maps FOLDER go together: give both, or neither")
+    least = of_classes["--least-probability"]
+    if least is not None and not 0 <= least <= 1:
+        raise ValueError(f"least_probability is {least:g}; wanted a probability from 0 to 1")
+    if then_segment is not None:
+        if dask:
+            raise ValueError("--dask and --then-segment do not go together: classify on the cluster first, then here")
+        return
+    of_arms = {"--threshold": config.threshold is not None, "--native": config.native}
+    of_arms["--least-probability"] = of_classes["--least-probability"] is not None
+    if given := [name for name, value in of_arms.items() if value]:
+        raise ValueError(f"{', '.join(given)}: of maps, which only --then-segment makes of a run that tells classes")
+
+
+def _segment(run: Path, inputs: tuple[Path, ...], out: Path, dask: str, config: PredictConfig) -> int:
+    from flaxgal.inputs import number_of
+    from flaxgal.predict import predict as predict_all
+    from flaxgal.predict_on_cluster import predict_on_cluster
+
+    if dask:
+        found = predict_on_cluster(run, inputs, out, address=dask, config=config)
+    else:
+        found = predict_all(run, inputs, out, config=config)
+    return _report_maps(found, number_of(inputs), out, "galaxies segmented")
+
+
+def _report_maps(found: Any, number: int, out: Path, words: str) -> int:
+    from flaxgal.predict import Kept
+    from flaxgal.survey.cutout import Unreadable
+
+    done, kept, left_out = 0, 0, []
+    for item in track(found, words, number):
+        if isinstance(item, Unreadable):
+            left_out.append(item.reason)
+        elif isinstance(item, Kept):
+            kept += 1
+        else:
+            done += 1
+    return closing(f"{done} {words}{already(kept)}: {out}", done + kept, left_out)
+
+
+def _classify(found: Any, inputs: tuple[Path, ...], catalogue: Path | None) -> tuple[Told | None, int]:
+    """The table, if any galaxy could be classified, and the exit status."""
+    from flaxgal.inputs import number_of
+    from flaxgal.predict_classes import Kept, Told
+    from flaxgal.survey.cutout import Unreadable
+
+    done, kept, left_out, told = 0, 0, [], None
+    for item in track(found, "galaxies classified", number_of(inputs)):
+        if isinstance(item, Unreadable):
+            left_out.append(item.reason)
+        elif isinstance(item, Told):
+            told = item
+        else:
+            done += 1
+            kept += isinstance(item, Kept)
+    if told is None:
+        return None, closing("0 galaxies classified: no table written", 0, left_out)
+    if told.was_there:
+        done = kept = told.tally.galaxies
+    _say_doubts(told, catalogue)
+    each = ", ".join(f"{told.tally.by_class[name]} {name}" for name in told.schema.classes if told.tally.by_class[name])
+    return told, closing(f"{done} galaxies classified{already(kept)} ({each}): {told.path}", done, left_out)
+
+
+def _say_doubts(told: Told, catalogue: Path | None) -> None:
+    tally = told.tally
+    if told.unmatched:
+        say(f"{told.unmatched} classified galaxies have no row in {catalogue} and are not in {told.path}")
+    if tally.unclassified:
+        say(f"{tally.unclassified} rows of {catalogue} have no image here: their classes are empty")
+    if tally.do_not_trust:
+        reasons = ", ".join(f"{number} {words}" for words, number in tally.doubts.items())
+        say(f"{tally.do_not_trust} of {tally.galaxies} answers are not to be trusted: {reasons}")
