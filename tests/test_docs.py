@@ -8,14 +8,26 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from safetensors.numpy import save_file
 
 from flaxgal.cli import run
 from flaxgal.labels.revisions import Revision
 from flaxgal.labels.store import Store
 
 DOCS = Path(__file__).parents[1] / "docs"
+CONVNEXT = Path(__file__).parent / "models" / "convnext_reference.npz"
+"""Holds the weights of a tiny ConvNeXt under timm's names."""
+TINY = "--model.widths 4 8 --model.blocks 1 --model.dropout 0.0"
 SMALLER = {
+    "train morphology --run runs/morphology": f"train morphology --run runs/morphology {TINY}",
+    "train --run runs/arms": f"train --run runs/arms {TINY}",
+    "--orientations 8": "--orientations 2",
+    "--task classes --number 8000": "--task classes --number 120",
+    "--model.widths 80 160 320 640 --model.blocks 2 2 8 2": "--model.widths 4 6 8 10 --model.blocks 1 1 2 1",
+    "--least-probability 0.5": "--least-probability 0.0",
     "--number 8000": "--number 60",
+    "--form cutouts --number 100": "--form cutouts --number 4",
+    "flaxgal figures": "flaxgal figures --resamples 5",
     "--steps 600": "--steps 2 --data.batch-size 4",
     "--steps 200 --opt": "--steps 2 --data.batch-size 4 --opt",
     "--steps 200": "--steps 2",
@@ -81,6 +93,13 @@ def test_every_command_of_a_page_runs(page: Path, tmp_path: Path, monkeypatch: p
         for k in range(12):
             pixels = rng.integers(0, 200, (64, 64)) if folder == "pictures" else 255 * (rng.random((64, 64)) > 0.9)
             Image.fromarray(pixels.astype(np.uint8)).save(Path(folder) / f"galaxy-{k}.png")
+    Path("galaxies.csv").write_text(
+        "object_id,morphology,z\n" + "".join(f"galaxy-{k},{('E', 'S0', 'Sp')[k % 3]},0.1\n" for k in range(12))
+    )
+    save_file(
+        {name.removeprefix("weights/"): values for name, values in np.load(CONVNEXT).items() if "weights/" in name},
+        "model.safetensors",
+    )
     shutil.copytree("pictures", "seed/images")
     shutil.copytree("masks", "seed/masks")
     assert run(["mock", "cutouts", "--form", "cutouts", "--number", "8"]) == 0
