@@ -74,7 +74,8 @@ def build(
         kind = {"bands": bands or ("grey",), "image_size": image_size or 64, "crop": crop}
         words = {"column": column, "vocabulary": vocabulary, "leave_out": leave_out}
         return _build_classes(store, morphology, out, version, agree_with, kind, words, (fold, folds))
-    of_classes = {"--column": column, "--vocabulary": vocabulary, "--leave-out": leave_out, "--folds": folds}
+    of_classes = {"--column": column, "--vocabulary": vocabulary, "--leave-out": leave_out}
+    of_classes |= {"--fold": fold, "--folds": folds}
     if given := [name for name, value in of_classes.items() if value] + ["--crop"] * (crop != 1):
         raise ValueError(f"{', '.join(given)}: of snapshots with classes only; name their table by --morphology")
     opened = Store.open(store)
@@ -129,6 +130,8 @@ def _build_classes(
     from flaxgal.survey.class_tables import read_class_table
     from flaxgal.survey.cutout import find_cutouts
 
+    if fold[0] and not fold[1]:
+        raise ValueError(f"--fold {fold[0]} of how many? say so by --folds, or leave it out for the usual splits")
     table = read_class_table(path, **words)
     rule = fold_rule(*fold) if fold[1] else None
     provenance: dict[str, Any] = {"table": table.name, "vocabularies": table.vocabularies, "untold": dict(table.untold)}

@@ -175,6 +175,7 @@ def test_build_makes_classes_of_pictures_and_a_table_and_counts_them(
         (["--column", "KIND", "--vocabulary", "galaxy_zoo_1"], "no column KIND among OBJID, NAME"),
         (["--column", "NAME", "--vocabulary", "t_type"], "NAME holds text; wanted numbers"),
         (["--column", "NAME", "--vocabulary", "galaxy_zoo_1", "--fold", "3", "--folds", "3"], "fold 3 of 3"),
+        (["--column", "NAME", "--vocabulary", "galaxy_zoo_1", "--fold", "2"], "--fold 2 of how many?"),
         (["--column", "NAME", "--vocabulary", "galaxy_zoo_1", "--crop", "2"], "crop is 2; wanted the share"),
         (["--column", "NAME", "--vocabulary", "galaxy_zoo_1"], "tells the class of no galaxy in"),
     ],
@@ -194,8 +195,8 @@ def test_build_says_what_it_lacks_of_classes_in_one_sentence_and_writes_nothing(
 
 
 def test_options_of_classes_need_a_table_of_classes(store: Store, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run(["build", str(store.path), "--out", "sets", "--crop", "0.5", "--folds", "5"]) == 2
-    assert "--folds, --crop: of snapshots with classes only; name their table" in capsys.readouterr().err
+    assert run(["build", str(store.path), "--out", "sets", "--crop", "0.5", "--fold", "1", "--folds", "5"]) == 2
+    assert "--fold, --folds, --crop: of snapshots with classes only; name their table" in capsys.readouterr().err
 
 
 def test_a_snapshot_of_classes_is_no_recipe_for_masks(

@@ -59,7 +59,7 @@ def read_class_table(
     column, vocabulary
         A column, and in whose words it is; without them columns are known by their names.
     leave_out
-        Codes whose galaxies are left out, such as Spiral_Edge.
+        Codes whose galaxies are left out, such as Spiral_Edge; one that the table does not hold is counted as 0.
 
     Raises
     ------
@@ -74,14 +74,16 @@ def read_class_table(
         values_of(table, found, name=path.name).tolist() if one in _NUMBERS else texts_of(table, found, name=path.name)
         for one, found in columns.items()
     ]
-    without = {str(code) for code in leave_out}
+    without, met = {str(code) for code in leave_out}, set[str]()
     labels: dict[str, Labels] = {}
     untold: Counter[str] = Counter()
     contradicted: set[str] = set()
     for object_id, *codes in zip(ids, *values, strict=True):
         said = " ".join(_said(code) for code in codes)
         told = labels_from(dict(zip(columns, codes, strict=True)))
-        if not object_id or without & {said, *map(str, codes)} or not _tells(told):
+        unwanted = without & {said, *map(str, codes)}
+        met |= unwanted
+        if not object_id or unwanted or not _tells(told):
             untold[said] += 1
         elif _same(labels.setdefault(object_id, told), told):
             continue
@@ -97,6 +99,7 @@ def read_class_table(
             f"{', '.join(list(untold)[:5])}, in vocabulary {' and '.join(columns)}; name another by --column and "
             f"--vocabulary (one of {', '.join(VOCABULARIES)})"
         )
+    untold.update(dict.fromkeys(sorted(without - met), 0))  # a misspelt one shows
     places = _positions(table, ids, path.name)
     return ClassTable(name=path.name, vocabularies=tuple(columns), labels=labels, positions=places, untold=untold)
 
@@ -146,4 +149,6 @@ def _same(one: Labels, other: Labels) -> bool:
 
 
 def _said(code: str | float | int) -> str:
-    return (code if isinstance(code, str) else f"{code:g}") or "nothing"
+    if not isinstance(code, str):
+        code = "" if math.isnan(code) else f"{code:g}"
+    return code or "nothing"

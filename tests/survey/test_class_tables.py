@@ -31,6 +31,8 @@ def test_codes_that_are_not_wanted_are_left_out_and_counted(tmp_path):
     path = written(tmp_path, "ID,NAME\na,Spiral_Edge\nb,Spiral_CW\nc,Spiral_Edge\n")
     found = read_class_table(path, **ZOO, leave_out=("Spiral_Edge",))
     assert (list(found.labels), found.untold) == (["b"], {"Spiral_Edge": 2})
+    misspelt = read_class_table(path, **ZOO, leave_out=("Spiral_Egde",))
+    assert (len(misspelt.labels), misspelt.untold) == (3, {"Spiral_Egde": 0})
 
 
 def test_unknown_t_types_are_left_out_and_counted(tmp_path):
@@ -38,7 +40,7 @@ def test_unknown_t_types_are_left_out_and_counted(tmp_path):
     Table(types).write(tmp_path / "t.ecsv")
     found = read_class_table(tmp_path / "t.ecsv")
     assert {name: labels.t_type for name, labels in found.labels.items()} == {"a": -5.0, "c": 3.0}
-    assert found.untold == {"99": 1, "nan": 1}
+    assert found.untold == {"99": 1, "nothing": 1}
 
 
 def test_what_we_write_of_experts_classes_is_read_with_positions(tmp_path):
