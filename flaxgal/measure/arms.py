@@ -3,7 +3,8 @@
 The mask's pixels are laid out in the plane of the disc on axes (ln r, azimuth), where spiral arms are straight lines
 (`pitch`). Unwound by the right angle, all pixels of one arm have one phase: the winding is the one that piles the
 phases up highest, and every pile is an arm. So an arm broken in pieces stays one, and arms that touch at the bar or the
-bulge stay apart. Each pixel then goes to the nearest arm, and each arm finds its own spiral.
+bulge stay apart. Each pixel then goes to the nearest arm, and each arm finds its own spiral. Where two ways of winding
+pile the phases up as high, arms are still counted, but neither chirality nor pitch angles are given.
 
 The chirality is that of the sky as we see it, north up and east to the left: outwards along a Z-wise arm one turns
 counter-clockwise, along an S-wise arm clockwise, as the letters' own strokes do.
@@ -27,6 +28,7 @@ from flaxgal.measure.pitch import (
     fit_spiral,
     phase_histograms,
     pitch_angle_deg,
+    rough_spiral,
     spiral_error_deg,
 )
 from flaxgal.survey.cutout import FirstRow
@@ -34,9 +36,9 @@ from flaxgal.survey.cutout import FirstRow
 __all__ = ["Arm", "ArmSet", "Chirality", "arm_crest", "measure_arms"]
 
 NAN = float("nan")
-LEAST_PIXELS = 12
+LEAST_PIXELS = 10
 """A mask, or an arm, with fewer is not measured."""
-LEAST_SHARE = 0.07
+LEAST_SHARE = 0.1
 """An arm has at least this share of the mask's pixels."""
 LEAST_RADIUS_PIXELS = 1.5
 EDGE_ON_RATIO = 0.26
@@ -46,6 +48,11 @@ WINDINGS = np.arange(0.36, 14.3, 0.25)
 DECIDED = 1.1
 """The best winding one way must pile phases up this much higher than the best the other way. Of mock galaxies that
 pass, 99 % wind as they should; of those that do not, about 65 %."""
+FLAT = 0.4
+"""Where even the least phase has this share of the highest pile, a mask that may wind either way is shapeless."""
+RING = 3.0
+"""A mask that may wind either way, and best by more than this (a pitch angle of 18 degrees), may be a ring that is not
+quite round or whole: nothing is counted."""
 VALLEY = 0.9
 """Two piles are two arms where between them the phases sink below this share of the lower pile."""
 PILE = 0.12
@@ -56,7 +63,7 @@ NUDGE = 0.5
 """How much of its error the shape of the disc is changed by to learn how the pitch follows."""
 
 Chirality = Literal["S", "Z", "-"]
-"""-: no arms, or as much light winds one way as the other."""
+"""-: no arms, or arms that may wind either way."""
 
 
 @dataclass(frozen=True)
@@ -88,7 +95,7 @@ class Arm:
 
 @dataclass(frozen=True, eq=False)
 class ArmSet:
-    """All arms of a galaxy, longest first, and what they say together."""
+    """All arms of a galaxy, longest first (largest first if none is known to wind), and what they say together."""
 
     labels: Int[np.ndarray, "y x"]
     """0: no arm; k: pixel of `arms[k - 1]`."""
@@ -115,8 +122,9 @@ def measure_arms(
 ) -> ArmSet:
     """Tell the arms of a mask apart and measure each in the plane of the disc.
 
-    Nothing is measured, and a flag says so, where the disc is within about ten degrees of edge-on, or where the mask
-    has too few pixels or does not say which way it winds: rings, shapeless patches, everything.
+    A mask that does not say which way it winds gets a flag. Where it has parts that lie at different azimuths, they are
+    counted and have their radii and pixels, but neither chirality nor pitch angle; rings, shapeless patches and masks
+    of too few pixels have no arms. Nor has a disc within about ten degrees of edge-on, which has its own flag.
 
     Parameters
     ----------
@@ -133,7 +141,7 @@ def measure_arms(
     points = _in_disc(ellipse, y, x)
     far = points.log_radius > np.log(LEAST_RADIUS_PIXELS)
     y, x, points = y[far], x[far], points[far]
-    spirals = _told_apart(points)
+    spirals, winds = _told_apart(points)
     if not spirals:
         return replace(nothing, flags=Flag.WINDING_UNCERTAIN)
     owner = np.argmin([spiral.distance(points) for spiral in spirals], axis=0)
@@ -142,8 +150,8 @@ def measure_arms(
     for number, spiral in enumerate(spirals):
         own = owner == number
         if own.sum() >= max(LEAST_PIXELS, LEAST_SHARE * own.size):
-            found.append((_arm(ellipse, y[own], x[own], spiral, sense), own))
-    found.sort(key=lambda one: -one[0].length_pixels)
+            found.append((_arm(ellipse, y[own], x[own], spiral, sense) if winds else _part(points[own]), own))
+    found.sort(key=lambda one: -(one[0].length_pixels if winds else one[0].area_pixels))
     labels = nothing.labels
     for number, (_, own) in enumerate(found, start=1):
         labels[y[own], x[own]] = number
@@ -153,7 +161,7 @@ def measure_arms(
 def arm_crest(
     arm: Arm, ellipse: Ellipse, *, first_row: FirstRow = "bottom", wcs: Any = None, number: int = 60
 ) -> tuple[Float[np.ndarray, " point"], Float[np.ndarray, " point"]]:
-    """The fitted spiral on the image, from the inner to the outer end: (y, x) in pixels."""
+    """The fitted spiral on the image, from the inner to the outer end: (y, x) in pixels; NaN without a pitch."""
     radius = np.geomspace(arm.inner_radius_pixels, arm.outer_radius_pixels, number)
     sense = turn_on_sky(first_row, wcs) * (-1 if arm.chirality == "S" else 1)
     turned = np.log(radius / radius[0]) / np.tan(np.radians(arm.pitch_angle_deg))
@@ -165,28 +173,29 @@ def _in_disc(ellipse: Ellipse, y: np.ndarray, x: np.ndarray) -> Points:
     return Points(np.log(np.maximum(radius, 1e-3)), azimuth)
 
 
-def _told_apart(points: Points) -> list[Spiral]:
-    """A spiral for every arm; none when the pixels do not say which way they wind."""
+def _told_apart(points: Points) -> tuple[list[Spiral], bool]:
+    """A spiral for every arm, and whether the pixels say which way they wind; none when they lie all round."""
     if points.log_radius.size < LEAST_PIXELS:
-        return []
+        return [], False
     windings = np.concatenate([-WINDINGS, WINDINGS])
     piles = phase_histograms(points, windings)
     height = np.square(piles).sum(axis=1)
     one_way, other_way = height[: WINDINGS.size].max(), height[WINDINGS.size :].max()
-    if max(one_way, other_way) < DECIDED * min(one_way, other_way):
-        return []
+    winds = bool(max(one_way, other_way) >= DECIDED * min(one_way, other_way))
     best = int(height.argmax())
+    if not winds and (abs(windings[best]) > RING or piles[best].min() > FLAT * piles[best].max()):
+        return [], False
     spirals = [Spiral(float(windings[best]), (at + 0.5) * TURN / PHASE_BINS) for at in _piles(piles[best])]
     for _ in range(ROUNDS):
         owner = np.argmin([spiral.distance(points) for spiral in spirals], axis=0)
         spirals = [
-            fit_spiral(points[owner == number], spiral)
+            rough_spiral(points[owner == number], spiral)
             for number, spiral in enumerate(spirals)
             if (owner == number).sum() >= LEAST_PIXELS
         ]
         if not spirals:
-            return []
-    return spirals
+            return [], False
+    return spirals, winds
 
 
 def _piles(heights: Float[np.ndarray, " phase"]) -> list[int]:
@@ -236,6 +245,12 @@ def _arm(ellipse: Ellipse, y: np.ndarray, x: np.ndarray, spiral: Spiral, sense: 
     )
 
 
+def _part(points: Points) -> Arm:
+    """What is measured of a part of a mask that may wind either way."""
+    inner, outer = np.quantile(points.radius, [0.02, 0.98])
+    return Arm(inner_radius_pixels=float(inner), outer_radius_pixels=float(outer), area_pixels=points.radius.size)
+
+
 def _shape_error_deg(ellipse: Ellipse, y: np.ndarray, x: np.ndarray, spiral: Spiral) -> float:
     """By how much an arm's pitch angle is uncertain because the shape of its disc is.
 
@@ -269,8 +284,8 @@ def _bent(ellipse: Ellipse) -> tuple[Ellipse, Ellipse]:
 
 def _together(labels: np.ndarray, arms: tuple[Arm, ...]) -> ArmSet:
     """What the arms of a galaxy say together."""
-    if not arms:
-        return ArmSet(labels=labels, flags=Flag.WINDING_UNCERTAIN)
+    if not arms or arms[0].chirality == "-":
+        return ArmSet(labels, arms, flags=Flag.WINDING_UNCERTAIN)
     length = np.array([arm.length_pixels for arm in arms])
     way = np.array([1 if arm.chirality == "Z" else -1 for arm in arms])
     main = 1 if (way * length).sum() > 0 else -1

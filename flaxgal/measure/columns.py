@@ -243,7 +243,9 @@ def arms_table(rows: Sequence[Measurement], contents: Contents) -> Table:
     from astropy.table import Table
 
     arms = [(row.object_id, number, arm) for row in rows for number, arm in enumerate(row.arms, start=1)]
-    number = Description(np.int32, None, "number of the arm in its galaxy; 1 is the longest")
+    number = Description(
+        np.int32, None, "number of the arm in its galaxy; 1 is the longest, or largest if no length is known"
+    )
     columns = [
         _column("object_id", GALAXY_COLUMNS["object_id"], [one[0] for one in arms], contents),
         _column("arm", number, [one[1] for one in arms], contents),

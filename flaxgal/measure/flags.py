@@ -60,7 +60,7 @@ FLAG_MEANINGS = {
     Flag.NO_BULGE_FIT: "no disc could be fitted below the bulge in a band: no ratio of arms to disc",
     Flag.NOT_PSF_MATCHED: "the PSF of a band is missing, or could not be matched: colours are of unlike seeing",
     Flag.MASK_UNCERTAIN: "the mask's own uncertainty makes the ratio uncertain by more than 0.1 in a band",
-    Flag.WINDING_UNCERTAIN: "the arm mask does not say which way it winds: no arms, chirality or pitch angle",
+    Flag.WINDING_UNCERTAIN: "the arm mask does not say which way it winds: no chirality and no pitch angles",
 }
 """One sentence for each flag; kept in the catalogue's metadata."""
 

@@ -141,8 +141,12 @@ NOTHING = {
     "everything": np.ones((64, 64), bool),
     "one pixel": np.pad(np.ones((1, 1), bool), (40, 23)),
     "a ring": np.abs(np.hypot(*(np.indices((64, 64)) - 31.5)) - 20) < 2,
+    "a ring that is not round": np.abs(
+        np.hypot((np.indices((64, 64))[0] - 31.5) / 0.8, np.indices((64, 64))[1] - 31.5) - 20
+    )
+    < 2,
     "a disc": np.hypot(*(np.indices((64, 64)) - 31.5)) < 15,
-    "a spoke": np.abs(np.indices((64, 64))[0] - 31.5) < 2,
+    "a ring with a break": (np.abs(np.hypot(*(np.indices((64, 64)) - 31.5)) - 20) < 2) & (np.indices((64, 64))[1] < 48),
 }
 
 
@@ -154,6 +158,37 @@ def test_a_mask_that_shows_no_winding_gives_no_arms_and_says_so(name):
     assert np.isnan([found.pitch_angle_deg, found.pitch_angle_error_deg]).all()
     assert not found.labels.any()
     assert (Flag.WINDING_UNCERTAIN in found.flags) == NOTHING[name].any()
+
+
+def patch(y: float, x: float, radius: float = 4.0) -> np.ndarray:
+    """A round patch of pixels."""
+    return np.hypot(np.indices((64, 64))[0] - y, np.indices((64, 64))[1] - x) < radius
+
+
+PARTS = {
+    "a patch": (patch(31.5, 48.0), 1),
+    "two patches": (patch(31.5, 46.0) | patch(31.5, 15.0, 3.0), 2),
+    "three patches": (patch(31.5, 48.0) | patch(17.5, 23.5) | patch(45.5, 23.5), 3),
+    "a patch and a crumb": (patch(31.5, 46.0) | patch(31.5, 15.0, 1.2), 1),
+    "both halves of a spoke": (np.abs(np.indices((64, 64))[0] - 31.5) < 2, 2),
+}
+
+
+@pytest.mark.parametrize("name", PARTS)
+def test_parts_of_a_mask_that_may_wind_either_way_are_counted_and_given_no_winding(name):
+    mask, number = PARTS[name]
+    found = measure_arms(mask, Ellipse((31.5, 31.5), 1.0, 0.0, axis_ratio_error=0.05))
+    assert found.number_of_arms == number
+    assert Flag.WINDING_UNCERTAIN in found.flags
+    assert {found.chirality, *(arm.chirality for arm in found.arms)} == {"-"}
+    assert np.isnan([found.pitch_angle_deg, *(arm.pitch_angle_deg for arm in found.arms)]).all()
+    assert [arm.area_pixels for arm in found.arms] == [int((found.labels == k + 1).sum()) for k in range(number)]
+    assert [arm.area_pixels for arm in found.arms] == sorted((arm.area_pixels for arm in found.arms), reverse=True)
+
+
+def test_a_part_that_may_wind_either_way_has_its_radii():
+    arm = measure_arms(patch(31.5, 48.0), Ellipse((31.5, 31.5), 1.0, 0.0)).arms[0]
+    assert (arm.inner_radius_pixels, arm.outer_radius_pixels) == pytest.approx((13.0, 20.0), abs=1.0)
 
 
 def test_an_edge_on_disc_or_one_without_a_centre_has_no_arms():

@@ -5,7 +5,16 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from flaxgal.measure.pitch import Points, Spiral, fit_spiral, phase_histograms, pitch_angle_deg, spiral_error_deg
+from flaxgal.measure.pitch import (
+    WAVES_DEG,
+    Points,
+    Spiral,
+    fit_spiral,
+    phase_histograms,
+    pitch_angle_deg,
+    rough_spiral,
+    spiral_error_deg,
+)
 
 
 def band(pitch_deg: float, *, sense: int = 1, length: float = 1.2, waves: float = 0.0, seed: int = 0) -> Points:
@@ -44,9 +53,28 @@ def test_the_answer_lies_between_ends_cut_square_and_ends_cut_along_circles():
         assert abs(pitch_angle_deg(spiral.winding) - pitch) < 1.5 * error < 8.0
 
 
+def test_a_hook_at_an_end_bends_the_spiral_less_than_it_bends_one_line():
+    straight, winding = band(20.0), 1 / np.tan(np.radians(20.0))
+    end = straight.log_radius > np.log(10.0) + 1.1
+    hook = Points(straight.log_radius[end], straight.azimuth[end] + 0.5)
+    both = Points(*(np.concatenate([getattr(p, axis) for p in (straight, hook)]) for axis in ("log_radius", "azimuth")))
+    rough, fine = (pitch_angle_deg(fit(both, Spiral(winding, 0.7)).winding) for fit in (rough_spiral, fit_spiral))
+    assert rough < fine < 20.0
+
+
+def test_of_an_arm_shorter_than_wide_the_ends_stay():
+    blob = Points(*(np.random.default_rng(4).normal([[2.0], [0.5]], 0.1, (2, 500))))
+    assert fit_spiral(blob, Spiral(1.0, -1.5)) == rough_spiral(blob, Spiral(1.0, -1.5))
+
+
+def test_no_error_is_smaller_than_the_waves_of_arms():
+    truth = Spiral(1 / np.tan(np.radians(20.0)), 0.7)
+    assert WAVES_DEG <= spiral_error_deg(band(20.0, length=3.0), truth) < 1.5 * WAVES_DEG
+
+
 def test_a_wavy_arm_has_a_larger_error_than_a_straight_one():
     truth = Spiral(1 / np.tan(np.radians(20.0)), 0.7)
-    errors = [spiral_error_deg(points, fit_spiral(points, truth)) for points in (band(20.0), band(20.0, waves=0.15))]
+    errors = [spiral_error_deg(points, fit_spiral(points, truth)) for points in (band(20.0), band(20.0, waves=0.3))]
     assert errors[1] > 2 * errors[0]
 
 
