@@ -21,6 +21,7 @@ from flaxgal.config import AugmentConfig, ClassifierConfig, ClassLossConfig, Dat
 from flaxgal.datasets.augment import augment_pictures
 from flaxgal.datasets.feed import open_snapshots, read_validation, training_feed
 from flaxgal.datasets.morphology import build_class_snapshot
+from flaxgal.evaluate_classes import evaluate_classes
 from flaxgal.models.networks import new_network
 from flaxgal.train import device_mesh, score, train
 
@@ -306,6 +307,21 @@ def test_the_way_down_is_taken_from_a_u_net_and_the_rest_begins_at_random(tmp_pa
         with pytest.raises(ValueError, match=rf"{named}.*choose the same bands"):
             with_encoder(new_network(other, nnx.Rngs(params=0)), tmp_path / "arms")
     assert [name for name, _ in runlog.trained_on(tmp_path / "arms")] == ["toy 1.0.0"]
+
+
+def test_training_on_a_u_net_s_way_down_ends_in_a_run_that_is_scored(snapshot, tmp_path):
+    arms = toy_config(tmp_path, model=UNetConfig(image_size=SIZE, widths=(4, 8), blocks=(1,), dropout=(0.1,)))
+    runlog.open_run(tmp_path / "arms", arms)
+    checkpoint.save(tmp_path / "arms", "best", 1, {"average": new_network(arms, nnx.Rngs(params=9))})
+    hardly = OptimizerConfig(learning_rate=1e-8, warmup_steps=0, weight_decay=0.0)  # weights stay where they began
+    list(
+        train(class_config(snapshot, steps=1, optimizer=hardly, encoder_from=str(tmp_path / "arms")), tmp_path / "run")
+    )
+    ours = checkpoint.leaves_by_path(load_classifier(tmp_path / "run").model)
+    theirs = checkpoint.leaves_by_path(load_run(tmp_path / "arms").model)
+    for name in (name for name in ours if name.startswith("down/")):
+        np.testing.assert_allclose(ours[name], theirs[name], atol=1e-6, err_msg=name)
+    assert evaluate_classes(tmp_path / "run", snapshot).summary["not_compared"] == [str(tmp_path)]
 
 
 def test_what_an_encoder_was_trained_on_counts_as_trained_on(config, straight, tmp_path):

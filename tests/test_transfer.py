@@ -8,14 +8,17 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from class_toys import SIZE, class_config, class_snapshot
 from flax import nnx
 from safetensors.numpy import save_file
 
-from flaxgal.checkpoint import leaves_by_path, with_encoder
+from flaxgal.checkpoint import leaves_by_path, load_classifier, with_encoder
 from flaxgal.cli import run
-from flaxgal.config import ClassifierConfig, UNetConfig
+from flaxgal.config import ClassifierConfig, OptimizerConfig, UNetConfig
+from flaxgal.evaluate_classes import evaluate_classes
 from flaxgal.models.classifier import Classifier
 from flaxgal.models.unet import UNet
+from flaxgal.train import train
 from flaxgal.transfer import convert, convnext_encoder, for_bands, read_weights, without_normalisation
 
 REFERENCE = np.load(Path(__file__).parent / "models" / "convnext_reference.npz")
@@ -62,6 +65,24 @@ def test_a_network_begins_with_the_published_encoder_and_its_own_head(published,
     for name, leaf in leaves_by_path(begun).items():
         if not name.startswith("down/"):
             np.testing.assert_array_equal(leaf, leaves_by_path(fresh)[name])
+
+
+def test_training_on_a_published_encoder_ends_in_a_run_that_is_scored(tmp_path):
+    first_stages = {name: value for name, value in WEIGHTS.items() if name.startswith(("stem", "stages.0", "stages.1"))}
+    save_file(first_stages, tmp_path / "small.safetensors")
+    convert(tmp_path / "small.safetensors", tmp_path / "encoder", bands=1, channels="shared")
+    snapshot = class_snapshot(tmp_path / "snapshots")
+    hardly = OptimizerConfig(learning_rate=1e-8, warmup_steps=0, weight_decay=0.0)  # weights stay where they began
+    shape = {"network": "convnext", "stem": 4, "widths": (4, 6), "blocks": (1,), "dropout": (0.0,)}
+    model = ClassifierConfig(image_size=SIZE, **shape)
+    begun = class_config(snapshot, steps=1, model=model, optimizer=hardly, encoder_from=str(tmp_path / "encoder"))
+    list(train(begun, tmp_path / "run"))
+    ours = leaves_by_path(load_classifier(tmp_path / "run").model)
+    theirs = for_bands(convnext_encoder(first_stages), 1, "shared").leaves
+    for name in (name for name in ours if name.startswith("down/")):
+        np.testing.assert_allclose(ours[name], theirs[name], atol=1e-6, err_msg=name)
+    not_compared = evaluate_classes(tmp_path / "run", snapshot).summary["not_compared"]
+    assert not_compared == [f"what {tmp_path / 'encoder'} was trained on"]
 
 
 def test_the_folder_says_whose_weights_they_are(published, tmp_path):
