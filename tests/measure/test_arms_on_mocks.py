@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from flaxgal.config import MockConfig
 from flaxgal.measure.flux import measure_cutout
+from flaxgal.mock.arms import across_arms, disc_plane, log_length
 from flaxgal.mock.cutouts import mock_cutouts
 from flaxgal.mock.galaxy import render
+from flaxgal.mock.population import draw_galaxy
+from flaxgal.mock.truth import sky_coordinates
 
 SPIRALS = MockConfig(image_size=96, class_fractions=(0.0, 0.0, 1.0), max_inclination_deg=60.0)
+KEY = jax.random.key(11)
 
 
 @pytest.fixture(scope="module")
 def measured():
     """(mocks, row of each mock that has an arm mask)."""
-    mocks = jax.device_get(render(SPIRALS, jax.random.key(11), 128))
+    mocks = jax.device_get(render(SPIRALS, KEY, 128))
     cutouts = list(mock_cutouts(SPIRALS, mocks))
     return mocks, {k: measure_cutout(cutouts[k], mocks.arm_mask[k]) for k in np.flatnonzero(mocks.arm_mask.any((1, 2)))}
 
@@ -38,6 +43,33 @@ def test_pitch_angles_are_right_to_3_degrees_and_so_are_their_errors(measured):
     assert np.median(np.abs(off)) < 3.0
     assert abs(np.median(off)) < 1.0
     assert 0.5 < np.mean(np.abs(off) < error) < 0.85
+
+
+@jax.jit
+def nearest_crest(index: jax.Array) -> jax.Array:
+    """For each pixel of a mock, which of its arms' crests (from 0) runs nearest, in widths of the arm."""
+    shape_key, _ = jax.random.split(jax.random.fold_in(KEY, index))
+    galaxy = draw_galaxy(SPIRALS, shape_key)
+    radius, angle = disc_plane(galaxy.disc, *sky_coordinates(SPIRALS.image_size, galaxy))
+    arms = galaxy.arms
+    along = jnp.log(radius / arms.inner_radius)[None]
+    end = log_length(arms) * arms.length[:, None, None]
+    there = (arms.strength[:, None, None] > 0) & (along > -0.4) & (along < end + 0.4)
+    return jnp.argmin(jnp.where(there, jnp.abs(across_arms(arms, radius, angle)), jnp.inf), axis=0)
+
+
+def visible_arms(mask: np.ndarray, nearest: np.ndarray) -> int:
+    """Arms with at least 10 pixels and a tenth of the mask."""
+    pixels = np.bincount(nearest[mask])
+    return int(((pixels >= 10) & (pixels >= 0.1 * mask.sum())).sum())
+
+
+def test_three_of_four_galaxies_have_as_many_arms_as_the_mask_shows_be_their_winding_decided_or_not(measured):
+    mocks, rows = measured
+    right = [
+        row.number_of_arms == visible_arms(mocks.arm_mask[k], np.asarray(nearest_crest(k))) for k, row in rows.items()
+    ]
+    assert np.mean(right) > 0.75
 
 
 def test_inclinations_are_right_to_4_degrees(measured):
