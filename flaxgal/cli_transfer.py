@@ -40,8 +40,8 @@ def convert(
     if encoder.left_alone:
         print(f"left out, as no part of an encoder: {' '.join(encoder.left_alone)}")
     print(
-        f"train on it: --encoder-from {out} --model.network convnext --model.stem 4 --model.widths {widths} "
-        f"--model.blocks {blocks} (arms: --model.block convnext, no stem)"
+        f"train on it: --encoder-from {out} --model.network convnext --model.view sky --model.rings --model.stem 4 "
+        f"--model.widths {widths} --model.blocks {blocks} (arms: --model.block convnext, no stem)"
     )
     print(transfer.CITE)
     return 0

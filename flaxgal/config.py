@@ -240,6 +240,12 @@ class ClassifierConfig:
     """residual: the U-Net's way down, then the mean over the picture; c2: the seed's; convnext: Liu et al. 2022."""
     view: Literal["sky", "log_polar"] = "sky"
     """sky: the pictures' own pixels; log_polar: unrolled about their middle, where arms are straight lines."""
+    rows: int = 24
+    """Radii of a log-polar view, the last at the picture's edge and each 10 % beyond the one before: 24 begin 3 pixels
+    from the middle of a picture of 64, 40 at less than one."""
+    rings: tuple[int, ...] = ()
+    """Widths of dense layers that read mean, scatter and Fourier amplitudes of each ring of a log-polar view, beside
+    what convolutions find: profiles tell E from S0. Empty: none."""
     widths: tuple[int, ...] = (16, 32, 64, 128)
     """Channels at each level, finest first; the depth is their number."""
     blocks: tuple[int, ...] = (0, 1, 1, 2)
@@ -260,6 +266,10 @@ class ClassifierConfig:
         _require(self.image_size >= 1, "image_size", self.image_size, "1 pixel or more")
         _require(1 <= len(self.bands) <= 5, "bands", self.bands, "1 to 5 bands, or grey")
         _require_levels(self)
+        _require(self.rows >= 2, "rows", self.rows, "2 radii or more")
+        _require(all(width >= 1 for width in self.rings), "rings", self.rings, "1 or more for each dense layer")
+        if self.rings:
+            _require(self.view == "log_polar", "view", self.view, "log_polar to a network with rings")
         _require(self.stem in (1, 2, 4), "stem", self.stem, "1, 2 or 4")
         _require(0 <= self.head_dropout < 1, "head_dropout", self.head_dropout, "a rate from 0 to below 1")
         _require(all(width >= 1 for width in self.dense), "dense", self.dense, "1 or more for each dense layer")
@@ -502,13 +512,38 @@ class ClassifyConfig(RunConfig):
     loss: ClassLossConfig = field(default_factory=ClassLossConfig)
 
 
+_UNROLLED = ClassifierConfig(
+    view="log_polar", widths=(24, 48, 96), blocks=(1,), stem=2, dropout=(0.0,), head_dropout=0.3
+)
+_WITH_RINGS = dataclasses.replace(_UNROLLED, rows=40, rings=(128, 64))
+_LIGHTLY = AugmentConfig(zoom=(0.85, 1.18), shift=0.02, gamma=(1.0, 1.0), noise=0.0, blur_pixels=0.0)
+_HARDLY = dataclasses.replace(_LIGHTLY, brightness=(0.9, 1.1), sky=0.01)  # profiles are to stay what they are
+_FAST = OptimizerConfig(learning_rate=3e-3, weight_decay=1e-2)
+_PROFILES = ClassifyConfig(
+    task="morphology",
+    name="morphology",
+    steps=1100,
+    evaluate_every=275,
+    model=_WITH_RINGS,
+    augment=_HARDLY,
+    optimizer=_FAST,
+)
 CLASSIFIERS = {
-    "morphology": ClassifyConfig(task="morphology", name="morphology"),
-    "spiral": ClassifyConfig(task="spiral", name="spiral"),
-    "winding": ClassifyConfig(task="winding", name="winding"),
-    "t_type": ClassifyConfig(task="t_type", name="t_type", loss=ClassLossConfig(class_weights="none")),
+    "morphology": _PROFILES,
+    "spiral": dataclasses.replace(_PROFILES, task="spiral", name="spiral"),
+    "winding": ClassifyConfig(
+        task="winding",
+        name="winding",
+        steps=1400,
+        evaluate_every=350,
+        model=_UNROLLED,
+        augment=_LIGHTLY,
+        optimizer=dataclasses.replace(_FAST, average_decay=0.995),
+    ),
+    "t_type": dataclasses.replace(_PROFILES, task="t_type", name="t_type", loss=ClassLossConfig(class_weights="none")),
 }
-"""What `flaxgal train TASK` starts from."""
+"""What `flaxgal train TASK` starts from: morphology as in experiments/morphology.py, winding as in experiments/gz1.py;
+spiral and t_type like morphology, untried."""
 
 
 def to_json(config: Any) -> str:

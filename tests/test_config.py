@@ -8,6 +8,7 @@ from flaxgal.config import (
     DEFAULT_UNET,
     SEED_UNET,
     AugmentConfig,
+    ClassifierConfig,
     ClassifyConfig,
     ClassLossConfig,
     DataConfig,
@@ -142,3 +143,10 @@ def test_choices_that_contradict_each_other_are_refused():
         TrainConfig(start_from="a", encoder_from="b")
     with pytest.raises(ValueError, match="balance is on, which is for classes"):
         TrainConfig(data=DataConfig(balance=True))
+
+
+def test_rings_are_read_of_unrolled_pictures_only():
+    with pytest.raises(ValueError, match="view is sky: give log_polar to a network with rings"):
+        ClassifierConfig(rings=(8,))
+    with pytest.raises(ValueError, match="rows is 1: give 2 radii or more"):
+        ClassifierConfig(view="log_polar", rows=1)

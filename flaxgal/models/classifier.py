@@ -11,7 +11,7 @@ from flaxgal.config import ClassifierConfig
 from flaxgal.models.blocks import Dense, GroupNorm, dropout
 from flaxgal.models.convnext import LayerNorm, convnext_levels
 from flaxgal.models.encoder import endless_keys, pad_around, pooled_levels, residual_levels
-from flaxgal.models.log_polar import EXTRA_CHANNELS, log_polar
+from flaxgal.models.log_polar import EXTRA_CHANNELS, log_polar, ring_measures, ring_number
 
 __all__ = ["Classifier", "class_features", "class_logits"]
 
@@ -53,7 +53,9 @@ class Classifier(nnx.Module):
             self.norm = GroupNorm(widths[-1])
             found = widths[-1]
         self.down = nnx.List(down)
-        inputs = (found, *config.dense)
+        read = (ring_number(config.rows, bands), *config.rings)
+        self.rings = nnx.List(Dense(a, b, rngs=rngs) for a, b in zip(read[:-1], config.rings, strict=True))
+        inputs = (found + (config.rings[-1] if config.rings else 0), *config.dense)
         self.dense = nnx.List(Dense(a, b, rngs=rngs) for a, b in zip(inputs[:-1], config.dense, strict=True))
         # Zeros: before it has learned anything, a network finds every class as likely as the others.
         self.head = Dense(inputs[-1], outputs, init=nnx.initializers.zeros_init(), rngs=rngs)
@@ -80,13 +82,16 @@ class Classifier(nnx.Module):
         self._check(image.shape)
         keys = endless_keys(key)
         if self.config.view == "log_polar":
-            image = log_polar(image.astype(jnp.float32))
+            image = log_polar(image.astype(jnp.float32), rows=self.config.rows)
+        unrolled = image
         image = image.astype(self.config.dtype)
         if self.config.network != "c2":
             image = pad_around(image, self.config.size_multiple)
         for down in self.down:
             image = down(image, key=next(keys))
         features = dropout(self._gather(image.astype(jnp.float32)), self.config.head_dropout, next(keys))
+        if self.config.rings:
+            features = jnp.concatenate([features, self._read_rings(unrolled)], axis=-1)
         for dense in self.dense:
             features = jax.nn.relu(dense(features))
         return features
@@ -98,6 +103,13 @@ class Classifier(nnx.Module):
         if self.config.network == "convnext":
             return self.norm(jnp.mean(image, axis=(1, 2)))
         return jnp.mean(jax.nn.relu(self.norm(image)), axis=(1, 2))
+
+    def _read_rings(self, unrolled: Float[Array, "n row column channel"]) -> Float[Array, "n feature"]:
+        """What follows from how bright and how even each ring is: convolutions see shapes, and hardly how bright."""
+        read = ring_measures(unrolled)
+        for dense in self.rings:
+            read = jax.nn.relu(dense(read))
+        return read
 
     def _check(self, shape: tuple[int, ...]) -> None:
         """Raises ValueError for pictures this network cannot take."""

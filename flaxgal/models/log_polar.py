@@ -13,10 +13,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-__all__ = ["COLUMNS", "EXTRA_CHANNELS", "ROWS", "log_polar"]
+__all__ = ["COLUMNS", "EXTRA_CHANNELS", "log_polar", "ring_measures", "ring_number"]
 
-ROWS = 24
-"""Radii, the last one at the picture's edge. A step of ln r is a step of azimuth, so that slopes are pitch angles."""
 TURN = 64
 """Azimuths in a whole turn."""
 OVERLAP = 16
@@ -27,18 +25,26 @@ EXTRA_CHANNELS = 2
 RING_SOFTNESS, NEAR_SOFTNESS = 0.05, 0.08
 """Light, in units of the picture's full range, below which a difference counts as small, whatever its share."""
 RING_GAIN, NEAR_GAIN = 2.0, 6.0
+FAINTEST = 0.005
+"""Scatter or amplitude of a ring that is as good as none."""
+TYPICAL = (-1.85, -2.6, -3.7, -4.4, -4.5)
+"""Logarithms of a ring's scatter and of its Fourier amplitudes of orders 1 to 4, on average over mock galaxies."""
+ORDERS = 4
 NEAR_STEPS = 3.0
 """Standard deviation, in steps of ln r and of azimuth, of what is around a place."""
 
 
-def log_polar(image: Float[Array, "n y x band"]) -> Float[Array, "n row column channel"]:
+def log_polar(image: Float[Array, "n y x band"], *, rows: int) -> Float[Array, "n row column channel"]:
     """Pictures of any size unrolled about their middle, innermost radius first, azimuth counter-clockwise from +x.
+
+    The outermost of the `rows` is at the picture's edge. A step of ln r is a step of azimuth, so that slopes are pitch
+    angles.
 
     The channels are those of the picture, doubled; the grey picture's difference from its mean at the same radius; and
     its difference from a Gaussian around it; both as shares of the light there, squashed to ±1. Interpolated linearly.
     """
     _, height, width, _ = image.shape
-    radius = (min(height, width) / 2 - 1) * np.exp((np.arange(ROWS) - (ROWS - 1)) * 2 * np.pi / TURN)
+    radius = (min(height, width) / 2 - 1) * np.exp((np.arange(rows) - (rows - 1)) * 2 * np.pi / TURN)
     azimuth = np.arange(TURN) * 2 * np.pi / TURN
     y = (height - 1) / 2 - radius[:, None] * np.sin(azimuth)  # the first row is the picture's top
     x = (width - 1) / 2 + radius[:, None] * np.cos(azimuth)
@@ -50,6 +56,28 @@ def log_polar(image: Float[Array, "n y x band"]) -> Float[Array, "n row column c
     stands_out = jnp.tanh(NEAR_GAIN * (grey - near) / (near + NEAR_SOFTNESS))
     whole = jnp.concatenate([2 * unrolled, differs, stands_out], axis=-1)
     return jnp.concatenate([whole, whole[:, :, :OVERLAP]], axis=2)
+
+
+def ring_measures(unrolled: Float[Array, "n row column channel"]) -> Float[Array, "n measure"]:
+    """What does not change when a galaxy is turned or mirrored: the light of each ring, and how uneven it is.
+
+    Of each channel of `log_polar`: every ring's mean and its difference from the next ring's, ten times, which steep
+    profiles need; and the logarithms of its scatter and of its Fourier amplitudes of orders 1 to 4. All about 0, as a
+    dense layer learns from them several times faster than from numbers that are not.
+    """
+    ring = unrolled[:, :, :TURN]
+    mean = ring.mean(axis=2)
+    phase = np.outer(np.arange(1, ORDERS + 1), np.arange(TURN) * 2 * np.pi / TURN)
+    cosine, sine = (jnp.einsum("nyxc,mx->nmyc", ring, wave / TURN) for wave in (np.cos(phase), np.sin(phase)))
+    squares = jnp.concatenate([ring.var(axis=2)[:, None], cosine**2 + sine**2], axis=1)
+    uneven = jnp.log(squares + FAINTEST**2) / 2 - jnp.asarray(TYPICAL)[None, :, None, None]
+    parts = (mean - 0.6, 10 * jnp.diff(mean, axis=1), uneven)
+    return jnp.concatenate([part.reshape(len(part), -1) for part in parts], axis=1)
+
+
+def ring_number(rows: int, channels: int) -> int:
+    """How many measures the rings of a galaxy have."""
+    return channels * (2 * rows - 1 + rows * len(TYPICAL))
 
 
 def _at(image: Float[Array, "n y x band"], y: np.ndarray, x: np.ndarray) -> Float[Array, "n row column band"]:

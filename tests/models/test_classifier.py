@@ -22,8 +22,9 @@ SMALL_CONVNEXT = ClassifierConfig(
 )
 BOTH = pytest.mark.parametrize("config", [SMALL, SMALL_C2], ids=["residual", "c2"])
 POLAR = dataclasses.replace(SMALL, view="log_polar", stem=2)
+RINGED = dataclasses.replace(POLAR, rows=30, rings=(8, 4))
 ALL = pytest.mark.parametrize(
-    "config", [SMALL, SMALL_C2, SMALL_CONVNEXT, POLAR], ids=["residual", "c2", "convnext", "log_polar"]
+    "config", [SMALL, SMALL_C2, SMALL_CONVNEXT, POLAR, RINGED], ids=["residual", "c2", "convnext", "log_polar", "rings"]
 )
 
 
