@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
@@ -50,7 +51,7 @@ class Aperture:
     petrosian_radius: float
     kron_radius: float
 
-    @property
+    @cached_property
     def rings(self) -> int:
         """Number of rings in the frame."""
         return int(self.ring.max()) + 1

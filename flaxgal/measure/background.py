@@ -33,8 +33,7 @@ BAD_PLANES = ("BAD", "NO_DATA", "EDGE", "UNMASKEDNAN", "SAT")
 BORDER_SHARE = 0.1
 FIT_FROM = (2.0, 2.8)
 """The profile is fitted beyond this many half-light radii."""
-SCALES = 14
-SCALE_RANGE = (0.35, 1.5)
+SCALES = np.geomspace(0.35, 1.5, 14)
 """Scale lengths tried, in half-light radii; a pure exponential disc has 0.6."""
 
 
@@ -164,8 +163,7 @@ def _mean_over_scales(profile: Profile, rings: np.ndarray, half_light_radius: fl
     scatter = profile.scatter[rings]
     floor = max(float(np.median(scatter)), 1e-12 * float(np.abs(mean).max()), 1e-30)
     error = np.maximum(scatter, floor) / np.sqrt(pixels)
-    scales = half_light_radius * np.geomspace(*SCALE_RANGE, SCALES)
-    level, variance, chi_square = _constants_and_discs(radius, mean, error, scales)
+    level, variance, chi_square = _constants_and_discs(radius, mean, error, half_light_radius * SCALES)
     # Arms, neighbours' wings and discs that are no exponentials disturb whole rings: errors grow until the fit is fair.
     unfair = max(1.0, chi_square.min() / max(1, mean.size - 3))
     share = np.exp(-0.5 * (chi_square - chi_square.min()) / unfair)

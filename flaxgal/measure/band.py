@@ -10,7 +10,7 @@ from jaxtyping import Bool, Float64
 from flaxgal.measure.aperture import Aperture, growth
 from flaxgal.measure.background import Sky, fit_sky, noise_correlation
 from flaxgal.measure.colours import BandLight
-from flaxgal.measure.disc_light import Bulge, find_bulge, interarm_light, interarm_region
+from flaxgal.measure.disc_light import Bulge, find_bulge, interarm_region, interarm_weights
 from flaxgal.measure.errors import Noise, coherent_pixels, mask_thresholds, pixel_variance, standard_error
 from flaxgal.measure.flags import Flag
 from flaxgal.measure.geometry import Profile, radial_profile
@@ -51,15 +51,14 @@ class SeenBand:
 
 @dataclass(frozen=True, eq=False)
 class _ArmNumbers:
-    """What is said of the arms under one drawing of them, and the weights of the pixels in each number's error."""
+    """What is said of the arms under one drawing of them."""
 
     values: Float64[np.ndarray, " number"]
     """Arm flux, arm ÷ total, arm ÷ disc, contrast, excess ÷ total."""
-    weights: tuple[np.ndarray | None, ...]
     below: float = NAN
     """Light of the disc between the arms on the area of the arms."""
-    between: np.ndarray | None = None
-    """Weights of the pixels in `below`."""
+    between: Float64[np.ndarray, " ring"] | None = None
+    """Weight in `below` of each pixel between the arms, by ring."""
 
 
 def draw_masks(arms: np.ndarray, threshold: float, aperture: Aperture) -> tuple[DrawnMask, ...]:
@@ -105,7 +104,7 @@ def measure_band(
     bulge = find_bulge(light, aperture)
     drawn = [_arm_numbers(light, mask, good, aperture, total, bulge) for mask in masks]
     mask_error = np.ptp([one.values for one in drawn], axis=0) / 2 if len(drawn) > 1 else np.full(5, NAN)
-    flux, oddities = _band_flux(light, aperture, masks[0], drawn[0], mask_error, bulge, noise)
+    flux, oddities = _band_flux(light, aperture, masks[0], good, drawn[0], mask_error, bulge, noise)
     grown, still = _growth(profile, sky, deviation, aperture, total)
     flags |= oddities | still
     complete = BandFlux(**flux, growth=grown, sky=sky.level, sky_error=sky.error, bulge_flux=bulge.flux)
@@ -116,6 +115,7 @@ def _band_flux(
     light: np.ndarray,
     aperture: Aperture,
     mask: DrawnMask,
+    good: np.ndarray,
     numbers: _ArmNumbers,
     mask_error: np.ndarray,
     bulge: Bulge,
@@ -149,7 +149,8 @@ def _band_flux(
     bulge_in_arms = float(bulge.profile[aperture.ring[mask.arm]].sum()) / bulge.flux if bulge.flux > 0 else 0.0
     # What moves each number besides its pixels: light beyond the aperture, the bulge taken off, a disc that is uneven.
     of_disc = np.hypot(to_disc * floor, (to_disc - bulge_in_arms) * bulge.error) / disc if disc > 0 else NAN
-    uneven = _unevenness(light, numbers.between, aperture, noise)
+    between = None if numbers.between is None else np.where(mask.clear & good, numbers.between[aperture.ring], 0.0)
+    uneven = _unevenness(light, between, aperture, noise)
     others = [
         0.0,
         ratio * TOTAL_FLOOR,
@@ -159,7 +160,7 @@ def _band_flux(
     ]
     errors = [
         NAN if weight is None else float(np.hypot(standard_error(weight, noise), other))
-        for weight, other in zip(numbers.weights, others, strict=True)
+        for weight, other in zip(_weights(numbers, mask.arm, inside, between, total, disc), others, strict=True)
     ]
     if not mask.arm.any():  # none drawn: what can be wrong is the mask alone
         errors = [0.0 if np.isfinite(error) else NAN for error in mask_error]
@@ -177,30 +178,39 @@ def _band_flux(
 def _arm_numbers(
     light: np.ndarray, mask: DrawnMask, good: np.ndarray, aperture: Aperture, total: float, bulge: Bulge
 ) -> _ArmNumbers:
-    """Arm flux, its ratios to total and disc, its contrast and excess over the disc between, under one drawing.
-
-    A ratio R = N / D of two weighted sums changes with a pixel's light as (w_N − R w_D) / D.
-    """
-    arm, inside = mask.arm.astype(float), aperture.inside.astype(float)
+    """Arm flux, its ratios to total and disc, its contrast and excess over the disc between, under one drawing."""
     arm_flux = float(light[mask.arm].sum())
     ratio = arm_flux / total
     disc = total - bulge.flux
     to_disc = (arm_flux - float(bulge.profile[aperture.ring[mask.arm]].sum())) / disc if disc > 0 else NAN
-    between = interarm_light(mask.arm, mask.clear & good, aperture)
-    below = NAN if between is None else float((between * light).sum())
+    clear = mask.clear & good
+    between = interarm_weights(mask.arm, clear, aperture)
+    below = NAN if between is None else float(between[aperture.ring[clear]] @ light[clear])
     contrast = arm_flux / below if below > 0 else NAN
     excess = (arm_flux - below) / total if mask.arm.any() else 0.0
-    return _ArmNumbers(
-        values=np.array([arm_flux, ratio, to_disc, contrast, excess]),
-        weights=(
-            arm,
-            (arm - ratio * inside) / total,
-            (arm - to_disc * inside) / disc if disc > 0 else None,
-            None if between is None or not below > 0 else (arm - contrast * between) / below,
-            None if between is None else (arm - between - excess * inside) / total,
-        ),
-        below=below,
-        between=between,
+    return _ArmNumbers(np.array([arm_flux, ratio, to_disc, contrast, excess]), below, between)
+
+
+def _weights(
+    numbers: _ArmNumbers,
+    mask: np.ndarray,
+    inside: np.ndarray,
+    between: np.ndarray | None,
+    total: float,
+    disc: float,
+) -> tuple[np.ndarray | None, ...]:
+    """How each of the numbers changes with the light of each pixel.
+
+    A ratio R = N / D of two weighted sums changes with a pixel's light as (w_N − R w_D) / D.
+    """
+    arm = mask.astype(float)
+    _, ratio, to_disc, contrast, excess = numbers.values
+    return (
+        arm,
+        (arm - ratio * inside) / total,
+        (arm - to_disc * inside) / disc if disc > 0 else None,
+        None if between is None or not numbers.below > 0 else (arm - contrast * between) / numbers.below,
+        None if between is None else (arm - between - excess * inside) / total,
     )
 
 

@@ -10,7 +10,7 @@ from scipy import ndimage
 
 from flaxgal.measure.aperture import Aperture
 
-__all__ = ["Bulge", "find_bulge", "interarm_light", "interarm_region"]
+__all__ = ["Bulge", "find_bulge", "interarm_region", "interarm_weights"]
 
 NAN = float("nan")
 DISC_RANGES = ((0.6, 1.4), (0.8, 1.4))
@@ -99,10 +99,10 @@ def interarm_region(arm: Bool[np.ndarray, "y x"], seen: Bool[np.ndarray, "y x"])
     return seen & ~ndimage.binary_dilation(arm, np.ones((3, 3), bool), iterations=GUARD_PIXELS)
 
 
-def interarm_light(
+def interarm_weights(
     arm: Bool[np.ndarray, "y x"], between: Bool[np.ndarray, "y x"], aperture: Aperture
-) -> Float[np.ndarray, "y x"] | None:
-    """Weights w for which Σ w·light is the light that the disc between the arms has on the area of the arms.
+) -> Float[np.ndarray, " ring"] | None:
+    """Weights w of the pixels `between`, ring by ring, for which Σ w·light is what their disc has where the arms are.
 
     Ring by ring: arm pixels of a ring times the mean of its pixels between arms; a ring that has fewer than three of
     those gets its mean from the rings around it. None where no ring, or no ring near the arms, has any.
@@ -120,4 +120,4 @@ def interarm_light(
     share = np.where(gap > 0, (armed - known[left]) / np.maximum(gap, 1), 0.0).clip(0.0, 1.0)
     taken = np.bincount(known[left], weights=of_arm[armed] * (1 - share), minlength=rings)
     taken += np.bincount(known[right], weights=of_arm[armed] * share, minlength=rings)
-    return np.where(between, (taken / np.maximum(of_disc, 1))[aperture.ring], 0.0)
+    return taken / np.maximum(of_disc, 1)

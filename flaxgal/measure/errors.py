@@ -42,8 +42,8 @@ class Noise:
 def standard_error(weight: Float[np.ndarray, "y x"], noise: Noise) -> float:
     """Standard error of Σ weight · light."""
     square = np.square(weight)
-    seen = noise.correlation * float((square * noise.pixel).sum())
-    hidden = noise.coherent * float((square * noise.filled).sum())
+    seen = noise.correlation * float(np.vdot(square, noise.pixel))
+    hidden = noise.coherent * float(np.vdot(square, noise.filled))
     return float(np.sqrt(seen + hidden + (float(weight.sum()) * noise.sky_error) ** 2))
 
 
@@ -59,7 +59,9 @@ def pixel_variance(
     known = np.isfinite(variance) & (variance > 0)
     if not known[good & inside].any():
         return None
-    return np.where(good, np.where(known, variance, np.median(variance[known & good & inside])), 0.0)
+    if not known[good].all():
+        variance = np.where(known, variance, np.median(variance[known & good & inside]))
+    return np.where(good, variance, 0.0)
 
 
 def coherent_pixels(half_light_radius: float) -> float:
