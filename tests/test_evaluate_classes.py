@@ -122,6 +122,16 @@ def test_a_split_of_one_class_is_scored_as_far_as_it_can_be_told(run, tmp_path, 
     assert "nan" not in said
 
 
+def test_pictures_cropped_otherwise_than_in_training_are_said_to_be(run, snapshot, tmp_path, capsys):
+    examples = (dataclasses.replace(toy_class(k), object_id=f"other-{k}") for k in range(60))
+    close = build_class_snapshot(examples, tmp_path, bands=("grey",), image_size=SIZE, name="close", crop=0.5)
+    assert command_line(["evaluate", str(run), str(close)]) == 0
+    said = capsys.readouterr().err
+    assert "close/1.0.0: pictures show 0.5 of their frames' sides, those that the run was trained on 1;" in said
+    assert command_line(["evaluate", str(run), str(snapshot)]) == 0
+    assert "frames' sides" not in capsys.readouterr().err
+
+
 def test_galaxies_that_were_trained_on_are_refused(snapshot, run, tmp_path):
     moved = [dataclasses.replace(toy_class(k), split="test") for k in range(10)]
     again = build_class_snapshot(moved, tmp_path, bands=("grey",), image_size=SIZE, name="again")
