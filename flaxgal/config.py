@@ -240,9 +240,11 @@ class ClassifierConfig:
     """residual: the U-Net's way down, then the mean over the picture; c2: the seed's; convnext: Liu et al. 2022."""
     view: Literal["sky", "log_polar"] = "sky"
     """sky: the pictures' own pixels; log_polar: unrolled about their middle, where arms are straight lines."""
+    azimuths: int = 64
+    """Places in a turn of a log-polar view: about as many as a picture has pixels on a side."""
     rows: int = 24
-    """Radii of a log-polar view, the last at the picture's edge and each 10 % beyond the one before: 24 begin 3 pixels
-    from the middle of a picture of 64, 40 at less than one."""
+    """Radii of a log-polar view, the last at the picture's edge and each a step of azimuth beyond the one before, 10 %
+    for 64: 24 begin 3 pixels from the middle of a picture of 64, 40 at less than one."""
     rings: tuple[int, ...] = ()
     """Widths of dense layers that read mean, scatter and Fourier amplitudes of each ring of a log-polar view, beside
     what convolutions find: profiles tell E from S0. Empty: none."""
@@ -267,6 +269,7 @@ class ClassifierConfig:
         _require(1 <= len(self.bands) <= 5, "bands", self.bands, "1 to 5 bands, or grey")
         _require_levels(self)
         _require(self.rows >= 2, "rows", self.rows, "2 radii or more")
+        _require(self.azimuths >= 4 and self.azimuths % 4 == 0, "azimuths", self.azimuths, "a multiple of 4")
         _require(all(width >= 1 for width in self.rings), "rings", self.rings, "1 or more for each dense layer")
         if self.rings:
             _require(self.view == "log_polar", "view", self.view, "log_polar to a network with rings")

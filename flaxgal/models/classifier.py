@@ -82,7 +82,7 @@ class Classifier(nnx.Module):
         self._check(image.shape)
         keys = endless_keys(key)
         if self.config.view == "log_polar":
-            image = log_polar(image.astype(jnp.float32), rows=self.config.rows)
+            image = log_polar(image.astype(jnp.float32), rows=self.config.rows, azimuths=self.config.azimuths)
         unrolled = image
         image = image.astype(self.config.dtype)
         if self.config.network != "c2":

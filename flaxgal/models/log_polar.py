@@ -13,13 +13,10 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-__all__ = ["COLUMNS", "EXTRA_CHANNELS", "log_polar", "ring_measures", "ring_number"]
+__all__ = ["EXTRA_CHANNELS", "OVERLAP", "log_polar", "ring_measures", "ring_number"]
 
-TURN = 64
-"""Azimuths in a whole turn."""
-OVERLAP = 16
-"""Azimuths shown a second time at the end, so that an arm is cut nowhere."""
-COLUMNS = TURN + OVERLAP
+OVERLAP = 4
+"""One in so many azimuths is shown a second time at the end, so that an arm is cut nowhere."""
 EXTRA_CHANNELS = 2
 """Beside the picture's own: how each radius differs from its mean, and each place from the azimuths around it."""
 RING_SOFTNESS, NEAR_SOFTNESS = 0.05, 0.08
@@ -30,32 +27,32 @@ FAINTEST = 0.005
 TYPICAL = (-1.85, -2.6, -3.7, -4.4, -4.5)
 """Logarithms of a ring's scatter and of its Fourier amplitudes of orders 1 to 4, on average over mock galaxies."""
 ORDERS = 4
-NEAR_STEPS = 3.0
-"""Standard deviation, in steps of ln r and of azimuth, of what is around a place."""
+NEAR_TURN = 3 / 64
+"""Standard deviation, as a share of a turn and as much in ln r, of what is around a place."""
 
 
-def log_polar(image: Float[Array, "n y x band"], *, rows: int) -> Float[Array, "n row column channel"]:
+def log_polar(image: Float[Array, "n y x band"], *, rows: int, azimuths: int) -> Float[Array, "n row column channel"]:
     """Pictures of any size unrolled about their middle, innermost radius first, azimuth counter-clockwise from +x.
 
-    The outermost of the `rows` is at the picture's edge. A step of ln r is a step of azimuth, so that slopes are pitch
-    angles.
+    The outermost of the `rows` is at the picture's edge. A step of ln r is a step of azimuth, of which a turn has
+    `azimuths`, so that slopes are pitch angles. A quarter of the turn is shown a second time.
 
     The channels are those of the picture, doubled; the grey picture's difference from its mean at the same radius; and
     its difference from a Gaussian around it; both as shares of the light there, squashed to ±1. Interpolated linearly.
     """
     _, height, width, _ = image.shape
-    radius = (min(height, width) / 2 - 1) * np.exp((np.arange(rows) - (rows - 1)) * 2 * np.pi / TURN)
-    azimuth = np.arange(TURN) * 2 * np.pi / TURN
+    radius = (min(height, width) / 2 - 1) * np.exp((np.arange(rows) - (rows - 1)) * 2 * np.pi / azimuths)
+    azimuth = np.arange(azimuths) * 2 * np.pi / azimuths
     y = (height - 1) / 2 - radius[:, None] * np.sin(azimuth)  # the first row is the picture's top
     x = (width - 1) / 2 + radius[:, None] * np.cos(azimuth)
     unrolled = _at(image, y, x)
     grey = unrolled.mean(axis=-1, keepdims=True)
     ring = grey.mean(axis=2, keepdims=True)
-    near = _around(grey)
+    near = _around(grey, NEAR_TURN * azimuths)
     differs = jnp.tanh(RING_GAIN * (grey - ring) / (ring + RING_SOFTNESS))
     stands_out = jnp.tanh(NEAR_GAIN * (grey - near) / (near + NEAR_SOFTNESS))
     whole = jnp.concatenate([2 * unrolled, differs, stands_out], axis=-1)
-    return jnp.concatenate([whole, whole[:, :, :OVERLAP]], axis=2)
+    return jnp.concatenate([whole, whole[:, :, : azimuths // OVERLAP]], axis=2)
 
 
 def ring_measures(unrolled: Float[Array, "n row column channel"]) -> Float[Array, "n measure"]:
@@ -65,10 +62,11 @@ def ring_measures(unrolled: Float[Array, "n row column channel"]) -> Float[Array
     profiles need; and the logarithms of its scatter and of its Fourier amplitudes of orders 1 to 4. All about 0, as a
     dense layer learns from them several times faster than from numbers that are not.
     """
-    ring = unrolled[:, :, :TURN]
+    turn = unrolled.shape[2] * OVERLAP // (OVERLAP + 1)
+    ring = unrolled[:, :, :turn]
     mean = ring.mean(axis=2)
-    phase = np.outer(np.arange(1, ORDERS + 1), np.arange(TURN) * 2 * np.pi / TURN)
-    cosine, sine = (jnp.einsum("nyxc,mx->nmyc", ring, wave / TURN) for wave in (np.cos(phase), np.sin(phase)))
+    phase = np.outer(np.arange(1, ORDERS + 1), np.arange(turn) * 2 * np.pi / turn)
+    cosine, sine = (jnp.einsum("nyxc,mx->nmyc", ring, wave / turn) for wave in (np.cos(phase), np.sin(phase)))
     squares = jnp.concatenate([ring.var(axis=2)[:, None], cosine**2 + sine**2], axis=1)
     uneven = jnp.log(squares + FAINTEST**2) / 2 - jnp.asarray(TYPICAL)[None, :, None, None]
     parts = (mean - 0.6, 10 * jnp.diff(mean, axis=1), uneven)
@@ -97,10 +95,10 @@ def _at(image: Float[Array, "n y x band"], y: np.ndarray, x: np.ndarray) -> Floa
     return total.reshape(number, *y.shape, bands)
 
 
-def _around(grey: Float[Array, "n row column 1"]) -> Float[Array, "n row column 1"]:
+def _around(grey: Float[Array, "n row column 1"], steps: float) -> Float[Array, "n row column 1"]:
     """A Gaussian mean around each place, that goes round the turn; the outermost and innermost rows go on beyond."""
-    reach = round(2.5 * NEAR_STEPS)
-    taps = np.exp(-0.5 * (np.arange(-reach, reach + 1) / NEAR_STEPS) ** 2)
+    reach = round(2.5 * steps)
+    taps = np.exp(-0.5 * (np.arange(-reach, reach + 1) / steps) ** 2)
     taps = (taps / taps.sum()).tolist()
     for axis, way in ((1, "edge"), (2, "wrap")):
         margin = [(reach, reach) if a == axis else (0, 0) for a in range(4)]

@@ -8,9 +8,14 @@ import numpy as np
 import pytest
 from scipy.ndimage import map_coordinates
 
-from flaxgal.models.log_polar import COLUMNS, OVERLAP, TURN, log_polar, ring_measures, ring_number
+from flaxgal.models.log_polar import log_polar as unrolled_with
+from flaxgal.models.log_polar import ring_measures, ring_number
 
-ROWS = 24
+ROWS, TURN, OVERLAP, COLUMNS = 24, 64, 16, 80
+
+
+def log_polar(image, *, rows):
+    return unrolled_with(image, rows=rows, azimuths=TURN)
 
 
 def spiral(pitch_deg: float, chirality: int, *, side: int = 96, start: float = 0.0, zoom: float = 1.0) -> np.ndarray:
@@ -69,6 +74,14 @@ def test_the_turn_goes_on_where_it_ends():
     whole = np.asarray(log_polar(jnp.asarray(spiral(20.0, 1)), rows=ROWS))
     assert whole.shape == (1, ROWS, COLUMNS, 3)
     np.testing.assert_array_equal(whole[:, :, TURN:], whole[:, :, :OVERLAP])
+
+
+def test_a_finer_view_shows_the_same_galaxy_between_the_places_of_a_coarser_one():
+    image = jnp.asarray(spiral(20.0, 1))
+    coarse = np.asarray(unrolled_with(image, rows=24, azimuths=64))
+    fine = np.asarray(unrolled_with(image, rows=47, azimuths=128))
+    assert fine.shape == (1, 47, 160, 3)
+    np.testing.assert_allclose(fine[:, ::2, ::2, :2], coarse[..., :2], atol=0.02)
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (3, 5), (64, 48)])
