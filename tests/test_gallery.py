@@ -162,6 +162,14 @@ def test_missing_numbers_are_null_and_ids_keep_every_digit(tmp_path):
     assert "spiral arms" in columns["flux_ratio_i"]["description"]
 
 
+def test_yes_and_no_are_words_that_can_be_looked_for(tmp_path):
+    table = table_of(2)
+    table["psf_matched"] = [True, False]
+    column = page_of(tmp_path, table, [None, None])[1]["columns"][-1]
+    assert column["text"]
+    assert column["values"] == ["true", "false"]
+
+
 def test_the_page_asks_for_nothing_from_elsewhere_and_no_name_breaks_out_of_it(tmp_path):
     table = table_of(2)
     table["object_id"] = ['</script><script>alert("x")</script>', "<!-- b"]

@@ -48,7 +48,8 @@ def distribution(values: Float[np.ndarray, " galaxy"], *, name: str) -> Figure:
     ]
     lines += [f"{len(values) - len(known)} without a number"] if len(known) < len(values) else []
     lines += [f"{len(known) - len(shown)} beyond the picture"] if len(shown) < len(known) else []
-    panel.text(0.97, 0.95, "\n".join(lines), ha="right", va="top", transform=panel.transAxes)
+    panel.text(0.97, 0.97, "\n".join(lines), ha="right", va="top", transform=panel.transAxes)
+    panel.set_ylim(0, panel.get_ylim()[1] * (1.1 + 0.07 * len(lines)))  # room for the words
     return figure
 
 

@@ -102,7 +102,7 @@ def _write_pictures(pictures: Iterable[bytes | None], write: Callable[[str], Any
 def _column(column: Any, name: str) -> dict[str, Any]:
     """A column as the page reads it: numbers rounded to what is worth reading, null where there is none."""
     values = np.ma.asarray(getattr(column, "value", column))
-    text = values.dtype.kind not in "biuf"
+    text = values.dtype.kind not in "iuf"
     missing = np.ma.getmaskarray(values)
     return {
         "name": name,
@@ -114,6 +114,8 @@ def _column(column: Any, name: str) -> dict[str, Any]:
 
 
 def _plain(value: Any, text: bool) -> Any:
+    if text and isinstance(value, bool | np.bool_):
+        return "true" if value else "false"
     if text:
         return value.decode() if isinstance(value, bytes) else str(value)
     number = value.item()
