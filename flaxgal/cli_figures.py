@@ -48,7 +48,7 @@ def figures(
     Args:
         catalogue: Table that `flaxgal measure` wrote; with --join it holds redshifts and star-formation rates.
         out: Folder of the figures, of relations.ecsv and of gallery.html.
-        columns: Columns to draw; every band's flux_ratio when not given.
+        columns: Columns to draw; every band's flux_ratio when not given, or the estimate made of pictures.
         leave_out: Galaxies with any of these flags do not enter the statistics; they stay in the gallery.
         inputs: The cutouts that were measured; with --masks they make the gallery.
         masks: Folder that `flaxgal predict` wrote.
@@ -62,7 +62,8 @@ def figures(
     if bool(inputs) != (masks is not None):
         raise ValueError("the gallery needs both --inputs (the cutouts) and --masks (what predict wrote); give both")
     table = read_catalogue(catalogue)
-    chosen = list(columns) or [name for name in table.colnames if _RATIO.fullmatch(name)]
+    _check_flags(leave_out)
+    chosen = list(columns) or _ratios(table)
     if unknown := [name for name in chosen if name not in table.colnames]:
         listed = ", ".join(name for name in table.colnames if name.startswith("flux_ratio"))
         raise ValueError(f"{catalogue}: has no column {', '.join(unknown)}; flux ratios in it: {listed or 'none'}")
@@ -74,6 +75,20 @@ def figures(
         page = _gallery(table, inputs, masks, spirals, out / "gallery.html", most=gallery)
         print(f"a page of the galaxies, for any browser: {page}")
     return 0
+
+
+def _check_flags(names: Sequence[str]) -> None:
+    from flaxgal.measure.flags import Flag
+
+    known = [str(flag.name).lower() for flag in Flag]
+    if unknown := [name for name in names if name not in known]:
+        raise ValueError(f"--leave-out {' '.join(unknown)}: no such flag; wanted some of {', '.join(known)}")
+
+
+def _ratios(table: Table) -> list[str]:
+    """The flux ratio of every band; of a catalogue of pictures, which has none, the seed's estimate."""
+    bands = [name for name in table.colnames if _RATIO.fullmatch(name)]
+    return bands or [name for name in table.colnames if name == "flux_ratio_gamma22"]
 
 
 def _statistics(
@@ -160,9 +175,9 @@ def _gallery(table: Table, inputs: Sequence[Path], masks: Path, arms: Table | No
             found[cutout.object_id] = _picture(cutout, rows[cutout.object_id], masks, spirals[cutout.object_id])
     if without := len(shown) - len(found):
         say(f"{without} galaxies of the catalogue are not among the inputs: they have no picture on the page")
-    band = next((name.removeprefix("flux_ratio_") for name in table.colnames if _RATIO.fullmatch(name)), "")
+    ratio = next(iter(_ratios(table)), "")
     lines = (
-        (("arms / total", f"flux_ratio_{band}", f"flux_ratio_error_{band}"), ("z", "photoz_best", "")),
+        (("arms / total", ratio, ratio.replace("ratio_", "ratio_error_", 1)), ("z", "photoz_best", "")),
         (("arms", "number_of_arms", ""), ("", "chirality", ""), ("pitch", "pitch_angle_deg", "pitch_angle_error_deg")),
     )
     pictures = (found.get(str(object_id)) for object_id in shown["object_id"])

@@ -121,6 +121,7 @@ def test_of_more_galaxies_than_the_page_takes_evenly_many_are_shown(measured, ca
     ("more", "sentence"),
     [
         (["--columns", "flux_ratio_z"], "no column flux_ratio_z"),
+        (["--leave-out", "cut_by_edge", "cut_by_the_edge"], "--leave-out cut_by_the_edge: no such flag"),
         (["--masks", "maps"], "needs both --inputs"),
         (["--inputs", "cutouts", "--masks", "maps", "--gallery", "0"], "give 1 galaxy or more"),
     ],
@@ -139,3 +140,14 @@ def test_a_catalogue_of_pictures_without_ratios_still_has_its_page(tmp_path, mea
     assert run([*arguments, "--inputs", str(measured / "cutouts"), "--masks", str(measured / "maps")]) == 0
     assert "no galaxy has a number there; not drawn" in capsys.readouterr().err
     assert (tmp_path / "f" / "gallery.html").exists()
+
+
+def test_of_a_catalogue_of_pictures_the_estimate_that_it_has_is_drawn(tmp_path, measured):
+    table = catalogue()
+    table["flux_ratio_gamma22"] = table["flux_ratio_i"]
+    table.remove_columns(["flux_ratio_i", "flux_ratio_error_i", "flux_ratio_mask_error_i"])
+    table.write(tmp_path / "pictures.ecsv", format="ascii.ecsv")
+    arguments = ["figures", str(tmp_path / "pictures.ecsv"), "--out", str(tmp_path / "f"), "--resamples", "5"]
+    assert run([*arguments, "--inputs", str(measured / "cutouts"), "--masks", str(measured / "maps")]) == 0
+    assert (tmp_path / "f" / "flux_ratio_gamma22-redshift.png").exists()
+    assert page(tmp_path / "f")[1]["lines"][0][0][1] == "flux_ratio_gamma22"
