@@ -109,6 +109,7 @@ def _measure_light(cutout: Cutout, arms: np.ndarray, threshold: float, known: di
     arm = arms if arms.dtype == bool else arms > threshold
     flux = cutout.flux.astype(float)
     usable = usable_pixels(cutout.flux, cutout.mask_planes)
+    usable &= np.array([_has_light(image, good) for image, good in zip(flux, usable, strict=True)])[:, None, None]
     noise = np.array([pixel_noise(image, good) for image, good in zip(flux, usable, strict=True)])
     guess = np.array([border_sky(image, good) for image, good in zip(flux, usable, strict=True)])
     seen = np.isfinite(noise) & np.isfinite(guess)
@@ -129,7 +130,7 @@ def _measure_light(cutout: Cutout, arms: np.ndarray, threshold: float, known: di
     aperture, oddities = find_aperture(together, np.asarray(usable.any(axis=0)), sources, ellipse, arm)
     flags |= oddities
     masks = draw_masks(arms, threshold, aperture)
-    measured = _bands(cutout, flux, usable, aperture, masks)
+    measured = _bands(cutout, flux, usable, noise, aperture, masks)
     for one in measured.values():
         flags |= one.flags
     if "SAT" in cutout.mask_planes and (cutout.mask_planes["SAT"] & sources.galaxy).any():
@@ -151,12 +152,14 @@ def _measure_light(cutout: Cutout, arms: np.ndarray, threshold: float, known: di
     flags |= found.flags | (Flag.CROWDED if covered > 0.25 else Flag(0))
     return Measurement(
         **known,
-        flags=flags | (Flag(0) if matched or len(cutout.bands) == 1 else Flag.NOT_PSF_MATCHED),
+        flags=flags | (Flag.NOT_PSF_MATCHED if colours and not matched else Flag(0)),
         bands={band: one.flux for band, one in measured.items()},
         centre_y=ellipse.centre[0],
         centre_x=ellipse.centre[1],
         axis_ratio=ellipse.axis_ratio,
+        axis_ratio_error=ellipse.axis_ratio_error or NAN,
         position_angle_deg=ellipse.position_angle_deg,
+        position_angle_error_deg=ellipse.position_angle_error_deg or NAN,
         inclination_deg=_inclination_deg(ellipse.axis_ratio),
         half_light_radius_pixels=aperture.half_light_radius,
         petrosian_radius_pixels=aperture.petrosian_radius,
@@ -173,8 +176,18 @@ def _measure_light(cutout: Cutout, arms: np.ndarray, threshold: float, known: di
     )
 
 
+def _has_light(image: np.ndarray, good: np.ndarray) -> bool:
+    """Whether a band was observed: where it was not, some surveys have the same number, often 0, in every pixel."""
+    return bool(good.any() and np.ptp(image[good]) > 0)
+
+
 def _bands(
-    cutout: Cutout, flux: np.ndarray, usable: np.ndarray, aperture: Aperture, masks: tuple[DrawnMask, ...]
+    cutout: Cutout,
+    flux: np.ndarray,
+    usable: np.ndarray,
+    noise: np.ndarray,
+    aperture: Aperture,
+    masks: tuple[DrawnMask, ...],
 ) -> dict[str, SeenBand]:
     """Each band measured, with its surface-brightness limit where the flux is calibrated."""
     measured = {}
@@ -182,7 +195,8 @@ def _bands(
     for number, band in enumerate(cutout.bands):
         variance = None if cutout.variance is None else cutout.variance[number].astype(float)
         sky = usable[number] & aperture.alone & ~aperture.inside
-        deviation = pixel_noise(flux[number], sky if sky.sum() >= LEAST_SKY_PIXELS else usable[number])
+        enough = np.count_nonzero(sky) >= LEAST_SKY_PIXELS
+        deviation = pixel_noise(flux[number], sky) if enough else float(noise[number])
         one = measure_band(flux[number], variance, usable[number], aperture, masks, deviation=deviation)
         if calibrated and one.light is not None:
             limit = surface_brightness_limit(deviation, cutout.pixel_scale_arcsec or NAN)

@@ -86,11 +86,14 @@ class Measurement:
     arm_pixels: int = 0
     """Pixels of the arm mask."""
     centre_y: float = NAN
-    """Brightest point, in pixels; the first pixel's centre is 0."""
+    """Of the isophotes, in pixels; the first pixel's centre is 0."""
     centre_x: float = NAN
     axis_ratio: float = NAN
+    axis_ratio_error: float = NAN
+    """NaN where isophotes could not be fitted, and the shape is that of the light's moments."""
     position_angle_deg: float = NAN
     """Of the major axis, from +x towards +y on the pixel grid."""
+    position_angle_error_deg: float = NAN
     half_light_radius_pixels: float = NAN
     petrosian_radius_pixels: float = NAN
     pixel_scale_arcsec: float = NAN

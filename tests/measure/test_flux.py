@@ -328,7 +328,7 @@ def test_a_strange_image_gives_a_row_and_no_number_that_only_looks_fine(spiral, 
             assert row.flags & ~Flag.NO_VARIANCE, f"nothing is wrong with {name}?"
 
 
-@pytest.mark.parametrize("name", ["one band NaN", "one band of six pixels", "one band without centre"])
+@pytest.mark.parametrize("name", ["one band NaN", "one band zero", "one band of six pixels", "one band without centre"])
 def test_a_band_that_is_missing_takes_no_other_band_with_it(spiral, name):
     flux = PATHOLOGICAL[name](spiral(5).cutout.flux).astype(np.float32)
     row = measure_cutout(picture_of(flux, variance=np.ones_like(flux)), spiral(5).arm_mask)

@@ -118,6 +118,20 @@ def test_a_negative_sky_changes_no_number_but_the_sky(spiral):
         assert light.sky < -400
 
 
+def test_without_colours_nothing_is_said_of_their_seeing(spiral):
+    drawn = disc_of(spiral)
+    row = measure_cutout(dataclasses.replace(drawn.cutout, unit="count", psf={}), drawn.arm_mask)
+    assert not row.colours
+    assert Flag.NOT_PSF_MATCHED not in row.flags
+
+
+def test_the_shape_of_the_isophotes_has_errors(spiral):
+    drawn = disc_of(spiral)
+    row = measure_cutout(drawn.cutout, drawn.arm_mask)
+    assert 0 < row.axis_ratio_error < 0.3
+    assert 0 < row.position_angle_error_deg <= 45
+
+
 def test_a_missing_band_takes_its_colour_with_it_and_no_other(spiral):
     row = measure_cutout(*spoilt(disc_of(spiral), "missing band"))
     assert set(row.colours) == {"g-r"}
