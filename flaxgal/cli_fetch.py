@@ -235,7 +235,7 @@ def fetch_folder(
         table=table,
         text_size=text_size,
     )
-    new, known, left_out = 0, 0, []
+    new, known, classed, left_out = 0, 0, 0, []
     for item in track(items, "galaxies"):
         if isinstance(item, Unreadable):
             left_out.append(item.reason)
@@ -243,6 +243,9 @@ def fetch_folder(
             known += 1
         else:
             new += 1
+            classed += isinstance(item, str)
+    if classed:
+        say(f"classes of {classed} galaxies: {table or f'{store}-morphology.ecsv'}, for flaxgal build --morphology")
     return closing(f"{new} galaxies in {store}{already(known)}", new + known, left_out)
 
 

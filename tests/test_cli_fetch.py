@@ -95,6 +95,19 @@ def test_a_folder_of_images_and_masks_becomes_a_store(tmp_path, capsys):
     assert run([*command[:2], str(tmp_path / "nothing"), *command[3:]]) == 2
 
 
+def test_text_tables_with_classes_become_a_store_and_a_table_that_is_named(tmp_path, capsys):
+    (tmp_path / "seed").mkdir()
+    pixels = np.random.default_rng(0).integers(0, 255, (6, 50 * 50))
+    np.savetxt(tmp_path / "seed" / "nam_images_train.dat", pixels, fmt="%d")
+    np.savetxt(tmp_path / "seed" / "nam_labels_train.dat", np.arange(6) % 3 + 1, fmt="%d")
+    assert run(["fetch", "folder", str(tmp_path / "seed"), "--store", str(tmp_path / "labels")]) == 0
+    table = f"{tmp_path / 'labels'}-morphology.ecsv"
+    assert f"classes of 6 galaxies: {table}, for flaxgal build --morphology" in capsys.readouterr().err
+    build = ["build", str(tmp_path / "labels"), "--out", str(tmp_path / "sets"), "--morphology", table]
+    assert run(build) == 0
+    assert "| morphology | E | S0 | Sp | not known |" in capsys.readouterr().err
+
+
 def gz3d_archive(numbers):
     """A folder of Galaxy Zoo: 3D's archive with galaxies on which one person drew an arm."""
     names = [f"1-{number}_19_1470{number}" for number in numbers]
