@@ -156,6 +156,11 @@ def _in_words(column: str) -> str:
     return f"light of the arms / total light, {band} band" if _RATIO.fullmatch(column) else column
 
 
+def _label(ratio: str) -> str:
+    """What stands before a flux ratio below a galaxy's picture, with its band."""
+    return f"arms / total ({ratio.removeprefix('flux_ratio_')})"
+
+
 def _gallery(table: Table, inputs: Sequence[Path], masks: Path, arms: Table | None, page: Path, *, most: int) -> Path:
     """Make the page of at most so many galaxies, evenly spread over the catalogue."""
     from flaxgal.figures.gallery import write_gallery
@@ -177,7 +182,7 @@ def _gallery(table: Table, inputs: Sequence[Path], masks: Path, arms: Table | No
         say(f"{without} galaxies of the catalogue are not among the inputs: they have no picture on the page")
     ratio = next(iter(_ratios(table)), "")
     lines = (
-        (("arms / total", ratio, ratio.replace("ratio_", "ratio_error_", 1)), ("z", "photoz_best", "")),
+        ((_label(ratio), ratio, ratio.replace("ratio_", "ratio_error_", 1)), ("z", "photoz_best", "")),
         (("arms", "number_of_arms", ""), ("", "chirality", ""), ("pitch", "pitch_angle_deg", "pitch_angle_error_deg")),
     )
     pictures = (found.get(str(object_id)) for object_id in shown["object_id"])
