@@ -93,7 +93,8 @@ def measure_band(
     flags = Flag(0)
     if (~usable & aperture.inside).sum() > 0.02 * aperture.inside.sum():
         flags |= Flag.MISSING_PIXELS
-    light, spread = _filled(image - sky.level, aperture, good, masks[0].arm)
+    above = Profile(profile.mean - sky.level, profile.scatter, profile.pixels)
+    light, spread = _filled(image - sky.level, above, aperture, good, masks[0].arm)
     total, arm = float(light[aperture.inside].sum()), float(light[masks[0].arm].sum())
     if not total > 0:
         faint = BandFlux(total_flux=total, arm_flux=arm, sky=sky.level, sky_error=sky.error)
@@ -105,7 +106,7 @@ def measure_band(
     drawn = [_arm_numbers(light, mask, good, aperture, total, bulge) for mask in masks]
     mask_error = np.ptp([one.values for one in drawn], axis=0) / 2 if len(drawn) > 1 else np.full(5, NAN)
     flux, oddities = _band_flux(light, aperture, masks[0], good, drawn[0], mask_error, bulge, noise)
-    grown, still = _growth(profile, sky, deviation, aperture, total)
+    grown, still = _growth(above, sky, deviation, aperture, total)
     flags |= oddities | still
     complete = BandFlux(**flux, growth=grown, sky=sky.level, sky_error=sky.error, bulge_flux=bulge.flux)
     return SeenBand(complete, flags, BandLight(light, noise), bulge.radius)
@@ -252,7 +253,7 @@ def _noise(
 
 def _growth(profile: Profile, sky: Sky, deviation: float, aperture: Aperture, total: float) -> tuple[float, Flag]:
     """By which share the total would grow in the next ring, and whether that is more than chance."""
-    light, area = growth(Profile(profile.mean - sky.level, profile.scatter, profile.pixels), aperture)
+    light, area = growth(profile, aperture)
     if not np.isfinite(light):
         return NAN, Flag(0)
     chance = np.hypot(area * sky.error, np.sqrt(area) * np.nan_to_num(deviation))
@@ -260,7 +261,9 @@ def _growth(profile: Profile, sky: Sky, deviation: float, aperture: Aperture, to
     return light / total, Flag.GROWING if rising else Flag(0)
 
 
-def _filled(light: np.ndarray, aperture: Aperture, good: np.ndarray, arm: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _filled(
+    light: np.ndarray, profile: Profile, aperture: Aperture, good: np.ndarray, arm: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
     """The image with the galaxy's own mean light where it cannot be seen, and the variance of such a guess.
 
     A hidden arm pixel gets the mean of the arm pixels on its ring, any other pixel that of the others on its ring;
@@ -270,10 +273,9 @@ def _filled(light: np.ndarray, aperture: Aperture, good: np.ndarray, arm: np.nda
     if good.all():
         return light, np.zeros_like(light)
     rings = aperture.rings
-    every = radial_profile(light, aperture.ring, good, rings)
-    seen = np.flatnonzero(np.isfinite(every.mean))
-    level = np.interp(np.arange(rings), seen, every.mean[seen])
-    spread = np.interp(np.arange(rings), seen, every.scatter[seen])
+    seen = np.flatnonzero(np.isfinite(profile.mean))
+    level = np.interp(np.arange(rings), seen, profile.mean[seen])
+    spread = np.interp(np.arange(rings), seen, profile.scatter[seen])
     filled, variance = light.copy(), np.zeros_like(light)
     for kind in (arm, ~arm):
         own = radial_profile(light, aperture.ring, good & kind, rings)
