@@ -186,7 +186,8 @@ def _arm_numbers(
     to_disc = (arm_flux - float(bulge.profile[aperture.ring[mask.arm]].sum())) / disc if disc > 0 else NAN
     clear = mask.clear & good
     between = interarm_weights(mask.arm, clear, aperture)
-    below = NAN if between is None else float(between[aperture.ring[clear]] @ light[clear])
+    by_ring = np.bincount(aperture.ring[clear], light[clear], minlength=aperture.rings)
+    below = NAN if between is None else float(between @ by_ring)
     contrast = arm_flux / below if below > 0 else NAN
     excess = (arm_flux - below) / total if mask.arm.any() else 0.0
     return _ArmNumbers(np.array([arm_flux, ratio, to_disc, contrast, excess]), below, between)

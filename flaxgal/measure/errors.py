@@ -42,8 +42,9 @@ class Noise:
 def standard_error(weight: Float[np.ndarray, "y x"], noise: Noise) -> float:
     """Standard error of Σ weight · light."""
     square = np.square(weight)
-    seen = noise.correlation * float(np.vdot(square, noise.pixel))
-    hidden = noise.coherent * float(np.vdot(square, noise.filled))
+    # Not np.vdot: BLAS shares so short a sum out to threads, which on a busy machine wait for each other.
+    seen = noise.correlation * float(np.einsum("yx,yx", square, noise.pixel))
+    hidden = noise.coherent * float(np.einsum("yx,yx", square, noise.filled))
     return float(np.sqrt(seen + hidden + (float(weight.sum()) * noise.sky_error) ** 2))
 
 
