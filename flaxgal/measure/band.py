@@ -163,8 +163,8 @@ def _band_flux(
         NAN if weight is None else float(np.hypot(standard_error(weight, noise), other))
         for weight, other in zip(_weights(numbers, mask.arm, inside, between, total, disc), others, strict=True)
     ]
-    if not mask.arm.any():  # none drawn: what can be wrong is the mask alone
-        errors = [0.0 if np.isfinite(error) else NAN for error in mask_error]
+    if not mask.arm.any():  # none drawn: what can be wrong is the mask alone, and how much only a softer mask tells
+        errors = [0.0 if error > 0 else NAN for error in mask_error]
     both = np.hypot(errors, np.nan_to_num(mask_error)).tolist()
     total_error = float(np.hypot(standard_error(inside, noise), floor))
     kron_error = float(np.hypot(standard_error(kron, noise), TOTAL_FLOOR * within_kron))

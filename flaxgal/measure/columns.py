@@ -99,7 +99,7 @@ COLOUR_COLUMNS = {
 """Of each two neighbouring bands; named by both, as in colour_total_mag_g_r."""
 OTHER_COLUMNS = {
     "flux_ratio_gamma22": _number(
-        None, "pictures only: sum of p^2.2 in the arm mask / sum of p^2.2; no sky, no errors, not linear flux"
+        None, "the seed's estimate on the 8-bit picture: sum of p^2.2 in the arm mask / sum of p^2.2; no sky, no errors"
     ),
     "flags": Description(np.int32, None, "what may be wrong, as bits; their meaning is in the table's metadata"),
     "flag_names": Description(str, None, "names of the bits set in flags", lambda row: flag_names(row.flags)),

@@ -25,7 +25,7 @@ from flaxgal.measure.geometry import (
 from flaxgal.measure.sources import detection_image, find_sources
 from flaxgal.survey.cutout import Cutout
 
-__all__ = ["CentralGalaxy", "central_galaxy", "has_visible_disc"]
+__all__ = ["PICTURE_NOISE", "CentralGalaxy", "central_galaxy", "has_visible_disc", "linear_light"]
 
 GAMMA = 2.2
 LARGEST = 128
@@ -68,7 +68,7 @@ def central_galaxy(cutout: Cutout) -> CentralGalaxy:
     like light by undoing a screen's gamma.
     """
     side = -(-max(cutout.image_shape) // LARGEST)
-    flux, usable = _blocks(*_linear(cutout), side)
+    flux, usable = _blocks(*linear_light(cutout), side)
     noise = np.array([pixel_noise(image, good) for image, good in zip(flux, usable, strict=True)])
     sky = np.array([border_sky(image, good) for image, good in zip(flux, usable, strict=True)])
     seen = np.isfinite(noise) & np.isfinite(sky)
@@ -123,8 +123,8 @@ def has_visible_disc(cutout: Cutout, *, light: CentralGalaxy | None = None) -> b
     )
 
 
-def _linear(cutout: Cutout) -> tuple[np.ndarray, np.ndarray]:
-    """The light of a cutout (band, y, x), and which pixels hold any."""
+def linear_light(cutout: Cutout) -> tuple[np.ndarray, np.ndarray]:
+    """The light of a cutout (band, y, x), a screen's gamma undone in pictures, and which pixels hold any."""
     flux = cutout.flux.astype(float)
     if not cutout.has_linear_flux:
         flux = np.power(np.clip(flux, 0, None) / 255, GAMMA)

@@ -15,9 +15,10 @@ from jaxtyping import Bool, Float
 
 from flaxgal.measure.aperture import Aperture, find_aperture
 from flaxgal.measure.arms import Arm, ArmSet, measure_arms
-from flaxgal.measure.background import border_sky, pixel_noise, surface_brightness_limit, usable_pixels
+from flaxgal.measure.background import border_sky, pixel_noise, surface_brightness_limit
 from flaxgal.measure.band import DrawnMask, SeenBand, draw_masks, measure_band
 from flaxgal.measure.colours import measure_colours
+from flaxgal.measure.disc import PICTURE_NOISE, linear_light
 from flaxgal.measure.flags import Flag
 from flaxgal.measure.fourier import measure_fourier
 from flaxgal.measure.isophotes import isophote_ellipse, psf_fwhm_pixels
@@ -76,9 +77,8 @@ def measure_cutout(
         "arm_pixels": int(arm.sum()),
         "pixel_scale_arcsec": NAN if cutout.pixel_scale_arcsec is None else cutout.pixel_scale_arcsec,
     }
-    flags = _mask_flags(arm)
-    if not cutout.has_linear_flux:
-        return Measurement(**known, flags=flags | Flag.PICTURE, flux_ratio_gamma22=_gamma_ratio(cutout, arm))
+    known["flux_ratio_gamma22"] = _gamma_ratio(cutout, arm)
+    flags = _mask_flags(arm) | (Flag(0) if cutout.has_linear_flux else Flag.PICTURE)
     return _measure_light(cutout, arms, threshold, known, flags)
 
 
@@ -99,29 +99,33 @@ def _gamma_ratio(cutout: Cutout, arm: np.ndarray) -> float:
     """The seed's estimate: Σ p^2.2 in the mask ÷ Σ p^2.2, p the 8-bit grey picture; NaN for a black picture."""
     from flaxgal.survey.display import to_picture
 
-    light = np.power(to_picture(cutout, ("grey",))[..., 0] / 255.0, GAMMA)
+    try:
+        light = np.power(to_picture(cutout, ("grey",))[..., 0] / 255.0, GAMMA)
+    except ValueError:  # an image without light makes no picture
+        return NAN
     total = light.sum()
     return float(light[arm].sum() / total) if total > 0 else NAN
 
 
 def _measure_light(cutout: Cutout, arms: np.ndarray, threshold: float, known: dict, flags: Flag) -> Measurement:
-    """The row of a cutout in linear flux."""
+    """The row of a cutout: of a picture its shape and its arms, and the light of no band."""
     arm = arms if arms.dtype == bool else arms > threshold
-    flux = cutout.flux.astype(float)
-    usable = usable_pixels(cutout.flux, cutout.mask_planes)
+    flux, usable = linear_light(cutout)
+    bands = cutout.bands if cutout.has_linear_flux else ()
     usable &= np.array([_has_light(image, good) for image, good in zip(flux, usable, strict=True)])[:, None, None]
     noise = np.array([pixel_noise(image, good) for image, good in zip(flux, usable, strict=True)])
     guess = np.array([border_sky(image, good) for image, good in zip(flux, usable, strict=True)])
     seen = np.isfinite(noise) & np.isfinite(guess)
     flags |= Flag.MISSING_BAND if not seen.all() else Flag(0)
     if not seen.any():
-        return Measurement(**known, flags=flags | Flag.NO_GALAXY, bands=dict.fromkeys(cutout.bands, BandFlux()))
+        return Measurement(**known, flags=flags | Flag.NO_GALAXY, bands=dict.fromkeys(bands, BandFlux()))
     # An image without any noise (a model, a test) is given a little, so that "significant" keeps a meaning.
     least = 1e-6 * np.nanmax(np.abs(np.where(usable, flux, np.nan)), axis=(1, 2), initial=1e-30)
+    least = least if bands else np.full(len(flux), PICTURE_NOISE)
     together = detection_image(flux[seen] - guess[seen, None, None], np.maximum(noise, least)[seen], usable[seen])
     sources = find_sources(together, arm)
     if not sources.found:
-        return Measurement(**known, flags=flags | Flag.NO_GALAXY, bands=dict.fromkeys(cutout.bands, BandFlux()))
+        return Measurement(**known, flags=flags | Flag.NO_GALAXY, bands=dict.fromkeys(bands, BandFlux()))
     # Where only some bands see the galaxy, it looks fainter than it is: shapes are read where all do.
     own = np.asarray(usable[seen].all(axis=0)) & ~sources.others
     ellipse = isophote_ellipse(
@@ -130,7 +134,7 @@ def _measure_light(cutout: Cutout, arms: np.ndarray, threshold: float, known: di
     aperture, oddities = find_aperture(together, np.asarray(usable.any(axis=0)), sources, ellipse, arm)
     flags |= oddities
     masks = draw_masks(arms, threshold, aperture)
-    measured = _bands(cutout, flux, usable, noise, aperture, masks)
+    measured = _bands(cutout, flux, usable, noise, aperture, masks) if bands else {}
     for one in measured.values():
         flags |= one.flags
     if "SAT" in cutout.mask_planes and (cutout.mask_planes["SAT"] & sources.galaxy).any():

@@ -21,6 +21,9 @@ DETECTION_SIGMA = 2.0
 DETECTION_PIXELS = 5
 SIGNIFICANT_SIGMA = 5.0
 GROWTH_PIXELS = 3.0
+NEAR_SHARE = 0.08
+"""How far from the frame's centre a nucleus is looked for: a Gaussian's standard deviation over the shorter side."""
+CLIMB_PIXELS = 2
 DEBLEND = {"n_pixels": 10, "n_levels": 16, "contrast": 0.005}
 """How deep a saddle parts two objects; see photutils.segmentation.deblend_sources."""
 STAR_PIXELS = 2.0
@@ -126,12 +129,22 @@ def _central_label(smooth: np.ndarray, labels: np.ndarray, number: int) -> int:
 
 
 def _peak(smooth: np.ndarray, galaxy: np.ndarray) -> tuple[float, float]:
-    """The brightest point of the galaxy, with points far from the frame's centre held less likely to be its nucleus."""
+    """The brightest point of the galaxy, with points far from the frame's centre held less likely to be its nucleus.
+
+    From the flank of a nucleus that is off the centre, one climbs to its top.
+    """
     y, x = np.indices(galaxy.shape)
     middle = (np.array(galaxy.shape) - 1) / 2
-    near = np.exp(-0.5 * ((y - middle[0]) ** 2 + (x - middle[1]) ** 2) / (0.08 * min(galaxy.shape)) ** 2)
-    found = np.unravel_index(np.argmax(np.where(galaxy, smooth * near, -np.inf)), galaxy.shape)
-    return float(found[0]), float(found[1])
+    near = np.exp(-0.5 * ((y - middle[0]) ** 2 + (x - middle[1]) ** 2) / (NEAR_SHARE * min(galaxy.shape)) ** 2)
+    own = np.where(galaxy, smooth, -np.inf)
+    place, higher = divmod(int(np.argmax(own * near)), galaxy.shape[1]), None
+    while place != higher:
+        higher = place
+        row, column = (slice(max(at - CLIMB_PIXELS, 0), at + CLIMB_PIXELS + 1) for at in place)
+        around = own[row, column]
+        up = divmod(int(np.argmax(around)), around.shape[1])
+        place = (row.start + up[0], column.start + up[1])
+    return float(place[0]), float(place[1])
 
 
 def _significant(smooth: np.ndarray, labels: np.ndarray, number: int, noise: float) -> np.ndarray:

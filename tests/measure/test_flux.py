@@ -10,6 +10,7 @@ import pytest
 from flaxgal.measure.flags import FLAG_MEANINGS, Flag, flag_names
 from flaxgal.measure.flux import Measurement, measure_cutout
 from flaxgal.survey.cutout import Cutout, read_cutout
+from flaxgal.survey.display import to_picture
 
 
 def picture_of(flux: np.ndarray, **fields) -> Cutout:
@@ -266,8 +267,39 @@ def test_a_picture_gets_the_gamma_estimate_and_no_linear_flux():
     assert row.flags & Flag.PICTURE
 
 
-def test_linear_flux_gets_no_gamma_estimate(spiral):
-    assert np.isnan(measure_cutout(spiral(0).cutout, spiral(0).arm_mask).flux_ratio_gamma22)
+def test_the_gamma_estimate_of_linear_flux_is_that_of_its_picture(spiral):
+    drawn = spiral(0)
+    light = (to_picture(drawn.cutout)[..., 0] / 255.0) ** 2.2
+    found = measure_cutout(drawn.cutout, drawn.arm_mask).flux_ratio_gamma22
+    assert found == pytest.approx(light[drawn.arm_mask].sum() / light.sum(), rel=1e-6)
+
+
+def test_a_picture_of_a_spiral_has_its_shape_and_its_arms(spiral):
+    drawn = spiral(0)
+    pixels = to_picture(drawn.cutout).transpose(2, 0, 1).astype(np.float32)
+    row = measure_cutout(picture_of(pixels, unit="picture", bands=("grey",)), drawn.arm_mask)
+    truth = measure_cutout(drawn.cutout, drawn.arm_mask)
+    assert row.flags & Flag.PICTURE
+    assert row.bands == {}
+    assert abs(row.centre_x - truth.centre_x) < 1
+    assert abs(row.axis_ratio - truth.axis_ratio) < 0.15
+    assert len(row.arms) == len(truth.arms)
+    assert row.chirality == truth.chirality
+
+
+def test_a_galaxy_far_off_the_centre_is_measured_about_its_own_nucleus(spiral):
+    cutout, mask = spiral(0).cutout, spiral(0).arm_mask
+    plain = measure_cutout(cutout, mask)
+    shift = round(0.16 * min(cutout.image_shape))
+    rows = [(shift, 0), (0, 0)]
+    moved = np.pad(cutout.flux, [(0, 0), *rows], mode="edge")[:, : cutout.image_shape[0]]
+    variance = np.pad(cutout.variance, [(0, 0), *rows], mode="edge")[:, : cutout.image_shape[0]]
+    row = measure_cutout(
+        dataclasses.replace(cutout, flux=moved, variance=variance, wcs=None),
+        np.pad(mask, rows)[: cutout.image_shape[0]],
+    )
+    assert abs(row.centre_y - plain.centre_y - shift) < 1.5
+    assert abs(row.centre_x - plain.centre_x) < 1.5
 
 
 PATHOLOGICAL = {
