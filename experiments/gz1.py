@@ -6,8 +6,9 @@ over its eight turns and mirror images. A galaxy counts as spiral when "none" is
 winding is scored on all true spirals, also those not called spiral.
 
 Command:  python experiments/gz1.py GZ1 --out runs/gz1
-Result:   not run yet
-Hardware: two cores of an AMD EPYC, shared.
+Result:   winding of 850 spirals, seeds 0, 1, 2: 0.953 ± 0.011 (0.955, 0.964, 0.941), 95 % over galaxies 0.942 to 0.964.
+          Elliptical or spiral, 1,350 galaxies: 0.916 ± 0.007 (0.912, 0.924, 0.912), 0.903 to 0.930; 0.98 was aimed at.
+Hardware: two cores of an AMD EPYC, shared: minutes of mocks, then 6 minutes a seed on mocks and 1 to 2 a fold.
 
 GZ1 holds images/OBJID.jpeg and subset.csv with the columns OBJID and NAME (Elliptical, Spiral_CW, Spiral_ACW; other
 names are left out). What did not help is in LOG.md.
@@ -49,19 +50,24 @@ LEFT_OUT = ("Spiral_Edge", "Merger", "DontKnow")
 
 # Nearby galaxies as SDSS sees them in the middle third of a picture: few pixels to an arm, hardly any flocculent ones.
 population = MockConfig(
-    effective_radius_pixels=(7.5, 13.0),
+    image_size=96,
+    effective_radius_pixels=(11.25, 19.5),
     signal_to_noise=(80.0, 1200.0),
-    seeing_fwhm_arcsec=(0.3, 0.8),
+    seeing_fwhm_arcsec=(0.45, 1.2),
     max_inclination_deg=70.0,
     class_fractions=(0.27, 0.07, 0.66),
     arm_count_fractions=(0.035, 0.735, 0.13, 0.1),
     arm_contrast=(0.4, 2.75),
     flocculence=(0.0, 0.9),
-    max_offset_pixels=1.5,
+    max_offset_pixels=2.25,
+    mask_pixels=54,
 )
 network = ClassifierConfig(
+    image_size=96,
     bands=BANDS,
     view="log_polar",
+    azimuths=96,
+    rows=36,
     widths=(24, 48, 96),
     blocks=(1,),
     stem=2,
@@ -163,7 +169,7 @@ def _fold_set(out: Path, gz1: Path, fold: int) -> Path:
     if made.exists():
         return made
     table = read_class_table(gz1 / "subset.csv", column="NAME", vocabulary="galaxy_zoo_1", leave_out=LEFT_OUT)
-    kind = {"bands": BANDS, "image_size": 64, "crop": 0.34}
+    kind = {"bands": BANDS, "image_size": network.image_size, "crop": 0.34}
     examples = classes_from_files([gz1 / "images"], table, rule=fold_rule(fold, len(FOLDS)), **kind)
     return build_class_snapshot(examples, home, provenance={"fold": fold}, **kind)
 

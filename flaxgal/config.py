@@ -525,8 +525,8 @@ _FAST = OptimizerConfig(learning_rate=3e-3, weight_decay=1e-2)
 _PROFILES = ClassifyConfig(
     task="morphology",
     name="morphology",
-    steps=1100,
-    evaluate_every=275,
+    steps=5000,
+    evaluate_every=500,
     model=_WITH_RINGS,
     augment=_HARDLY,
     optimizer=_FAST,
