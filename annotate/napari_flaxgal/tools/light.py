@@ -91,17 +91,17 @@ def _sources(light: Float[np.ndarray, "y x"]) -> Sources:
     """The galaxy and everything else, found on a frame of at most `SEARCH_PIXELS` on a side.
 
     Stars are told by their size in pixels, as survey cutouts have it; large pictures have often been enlarged. It also
-    bounds the time.
+    bounds the time. Nobody has drawn arms yet: what stands out of the disc is given the benefit of the doubt.
     """
     step = -(-max(light.shape) // SEARCH_PIXELS)
     if step == 1:
-        return find_sources(light, np.zeros(light.shape, bool))
+        return find_sources(light, np.ones(light.shape, bool))
     height, width = light.shape
     padded = np.pad(light, ((0, -height % step), (0, -width % step)), mode="edge")
     rows, columns = padded.shape[0] // step, padded.shape[1] // step
     small = padded.reshape(rows, step, columns, step).mean(axis=(1, 3))
     # In units of its own noise again, which falls less than by the step where neighbouring pixels share their noise.
-    found = find_sources(small / max(pixel_noise(small, np.ones(small.shape, bool)), 1e-9), np.zeros(small.shape, bool))
+    found = find_sources(small / max(pixel_noise(small, np.ones(small.shape, bool)), 1e-9), np.ones(small.shape, bool))
     galaxy, others = (
         np.kron(mask, np.ones((step, step), bool))[:height, :width] for mask in (found.galaxy, found.others)
     )
