@@ -33,7 +33,8 @@ EXTRAS = [
 CORE = {distribution(requirement) for requirement in PROJECT["dependencies"]}
 NEEDED_TO_CONVERT = {"safetensors", "torch"}  # imported by flaxgal convert alone, when it is given such a file
 NEEDED_FOR_A_CLUSTER = {"distributed"}  # imported by flaxgal.distribute alone, when it is given --dask
-NEEDED_THROUGH_ANOTHER = {"pandas", "pyarrow"}  # astropy reads and writes Parquet with them
+# astropy reads and writes Parquet with the first two, photutils parts blended sources with the last
+NEEDED_THROUGH_ANOTHER = {"pandas", "pyarrow", "scikit-image"}
 
 
 def imported(folder: Path) -> set[str]:
