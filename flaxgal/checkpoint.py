@@ -23,8 +23,8 @@ from flaxgal.config import ClassifyConfig, RunConfig, TrainConfig
 from flaxgal.models.classifier import Classifier
 from flaxgal.models.networks import new_network
 from flaxgal.models.unet import UNet
-from flaxgal.runlog import CHECKPOINTS, read_arms_config, read_class_config, read_schema
-from flaxgal.survey.schemas import LabelSchema
+from flaxgal.runlog import CHECKPOINTS, read_arms_config, read_class_config, read_config, read_schema
+from flaxgal.survey.schemas import LabelSchema, schema_named
 
 __all__ = [
     "ClassifierRun",
@@ -110,9 +110,17 @@ def load_weights(folder: Path | str, config: RunConfig) -> tuple[UNet | Classifi
     Raises
     ------
     ValueError
-        If there is no checkpoint, or it is of another network.
+        If the folder is no run folder, or that of a run with other outputs; if it has no checkpoint, or one of another
+        network.
     """
-    return _filled(Path(folder), jax.eval_shape(lambda: new_network(config, nnx.Rngs(params=0))))
+    folder = Path(folder)
+    there, here = (_outputs(one) for one in (read_config(folder), config))
+    if there != here:
+        raise ValueError(
+            f"{folder}: that run's network answers with {there}, the one to train with {here}, so it cannot start from "
+            f"all of its weights; take its way down alone, by --encoder-from {folder} in place of --start-from"
+        )
+    return _filled(folder, jax.eval_shape(lambda: new_network(config, nnx.Rngs(params=0))))
 
 
 def with_encoder(model: Network, folder: Path | str) -> Network:
@@ -215,6 +223,13 @@ def _filled(folder: Path, network: Network) -> tuple[Network, int]:
     """The averaged weights of the best look, or of the last, in the structure of a network; and their step."""
     tree, step = restore(folder, _best_or_last(folder), {"average": network})
     return jax.device_put(tree["average"]), step
+
+
+def _outputs(config: RunConfig) -> str:
+    """What a run's network answers with, in words."""
+    if isinstance(config, TrainConfig):
+        return f"maps of {' and '.join(config.model.classes)}"
+    return f"{schema_named(config.task).outputs} numbers a galaxy"
 
 
 def _best_or_last(folder: Path) -> str:

@@ -23,7 +23,7 @@ from flaxgal.datasets.feed import open_snapshots, read_validation, training_feed
 from flaxgal.datasets.morphology import build_class_snapshot
 from flaxgal.evaluate_classes import evaluate_classes
 from flaxgal.models.networks import new_network
-from flaxgal.train import device_mesh, score, train
+from flaxgal.train import device_mesh, new_state, score, train
 
 NO_CHANGE = AugmentConfig(
     rotate=False,
@@ -289,6 +289,23 @@ def test_a_classifier_can_start_from_all_the_weights_of_another(config, straight
     other = checkpoint.load_weights(straight, dataclasses.replace(config, task="morphology"))[0]
     for ours, theirs in zip(jax.tree.leaves(other), jax.tree.leaves(load_classifier(straight).model), strict=True):
         np.testing.assert_array_equal(ours, theirs)
+
+
+def test_starting_from_a_run_with_other_outputs_is_refused_with_the_option_that_takes_what_fits(config, tmp_path):
+    arms, winding = toy_config(tmp_path), config
+    runs = {"arms": arms, "winding": winding}
+    for name, one in runs.items():
+        runlog.open_run(tmp_path / name, one)
+    t_type = dataclasses.replace(config, task="t_type")
+    numbers = "3 numbers a galaxy"
+    for name, wanted, there, here in (
+        ("arms", winding, "maps of arm", numbers),
+        ("winding", arms, numbers, "maps of arm"),
+        ("winding", t_type, numbers, "15 numbers a galaxy"),
+    ):
+        begun = dataclasses.replace(wanted, start_from=str(tmp_path / name))
+        with pytest.raises(ValueError, match=rf"answers with {there}, the one to train with {here}.* --encoder-from"):
+            new_state(begun, device_mesh(8))
 
 
 def test_the_way_down_is_taken_from_a_u_net_and_the_rest_begins_at_random(tmp_path):
