@@ -28,7 +28,8 @@ from flaxgal.survey.cutout import Cutout
 
 __all__ = ["BandFlux", "Measurement", "measure_cutout"]
 
-GAMMA = 2.2
+GAMMA_LIGHT = np.power(np.arange(256) / 255.0, 2.2)
+"""What the seed takes for the light of each level of an 8-bit picture."""
 LEAST_SKY_PIXELS = 100
 DISC_THICKNESS = 0.2
 """Thickness over width of a disc seen edge-on (Hubble 1926, ApJ 64, 321)."""
@@ -100,7 +101,7 @@ def _gamma_ratio(cutout: Cutout, arm: np.ndarray) -> float:
     from flaxgal.survey.display import to_picture
 
     try:
-        light = np.power(to_picture(cutout, ("grey",))[..., 0] / 255.0, GAMMA)
+        light = GAMMA_LIGHT[to_picture(cutout, ("grey",))[..., 0]]
     except ValueError:  # an image without light makes no picture
         return NAN
     total = light.sum()

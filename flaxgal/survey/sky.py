@@ -1,6 +1,7 @@
 """How bright and how noisy the empty sky of an image is."""
 
 from collections.abc import Callable
+from typing import Literal
 
 import numpy as np
 from jaxtyping import Float, Float32
@@ -9,6 +10,8 @@ __all__ = ["sky_level"]
 
 PIXELS_AT_ONCE = 2**22
 """Images are worked through in batches of about this many pixels, so that a survey does not fill the memory."""
+FEW = 40
+"""Up to so many rows are searched faster one by one than all at once."""
 
 
 def sky_level(
@@ -36,19 +39,21 @@ def _clipped(pixels: np.ndarray, clip: float, rounds: int) -> np.ndarray:
     In a sorted row the pixels that are kept lie side by side, so that a median is a look-up and a standard deviation
     the difference of two running sums.
     """
-    rows = np.sort(np.where(np.isfinite(pixels), pixels, np.nan), axis=1)  # NaN goes last
+    rows = np.sort(np.where(np.isfinite(pixels), pixels, np.nan), axis=1).astype(np.float64)  # NaN goes last
     number = np.sum(~np.isnan(rows), axis=1)
     every = np.arange(len(rows))
     start, end = np.zeros_like(number), number
     # Sums of squares about a value near the median: about zero they would cancel for sky that is far from it.
-    centre = rows[every, np.maximum(number - 1, 0) // 2].astype(np.float64)
-    away = np.nan_to_num(rows - centre[:, None])
-    sums = np.pad(np.cumsum(away, axis=1, dtype=np.float64), ((0, 0), (1, 0)))
-    squares = np.pad(np.cumsum(np.square(away, dtype=np.float64), axis=1), ((0, 0), (1, 0)))
+    centre = rows[every, np.maximum(number - 1, 0) // 2]
+    away = rows - centre[:, None]
+    away[np.isnan(away)] = 0.0
+    sums, squares = np.zeros((2, len(rows), rows.shape[1] + 1))
+    np.cumsum(away, axis=1, out=sums[:, 1:])
+    np.cumsum(np.square(away, out=away), axis=1, out=squares[:, 1:])
     for _ in range(rounds + 1):
         kept = np.maximum(end - start, 1)
         low, high = start + (kept - 1) // 2, start + kept // 2
-        level = (rows[every, low].astype(np.float64) + rows[every, high]) / 2
+        level = (rows[every, low] + rows[every, high]) / 2
         mean = (sums[every, end] - sums[every, start]) / kept
         variance = (squares[every, end] - squares[every, start]) / kept - mean**2
         spread = np.sqrt(np.maximum(variance, 0))
@@ -62,15 +67,24 @@ def _clipped(pixels: np.ndarray, clip: float, rounds: int) -> np.ndarray:
 
 def _first_at_least(rows: np.ndarray, bound: np.ndarray, number: np.ndarray) -> np.ndarray:
     """Index in each sorted row of its first value that is not below the bound."""
-    return _search(rows, number, lambda values: values < bound)
+    if len(rows) <= FEW:
+        return _one_by_one(rows, bound, number, "left")
+    return _together(rows, number, lambda values: values < bound)
 
 
 def _first_above(rows: np.ndarray, bound: np.ndarray, number: np.ndarray) -> np.ndarray:
     """Index in each sorted row of its first value above the bound."""
-    return _search(rows, number, lambda values: values <= bound)
+    if len(rows) <= FEW:
+        return _one_by_one(rows, bound, number, "right")
+    return _together(rows, number, lambda values: values <= bound)
 
 
-def _search(rows: np.ndarray, number: np.ndarray, goes_on: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
+def _one_by_one(rows: np.ndarray, bound: np.ndarray, number: np.ndarray, side: Literal["left", "right"]) -> np.ndarray:
+    found = [row[:end].searchsorted(value, side) for row, value, end in zip(rows, bound, number, strict=True)]
+    return np.array(found, dtype=number.dtype)
+
+
+def _together(rows: np.ndarray, number: np.ndarray, goes_on: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
     """Binary search in all rows at once for the first of `number` values at which `goes_on` no longer holds."""
     low, high = np.zeros_like(number), number.copy()
     every = np.arange(len(rows))

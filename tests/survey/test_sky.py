@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from astropy.stats import sigma_clipped_stats
 
-from flaxgal.survey.sky import sky_level
+from flaxgal.survey.sky import FEW, sky_level
 
 
 @pytest.mark.parametrize("level", [0.0, 1100.0, -5.0])
@@ -26,6 +26,24 @@ def test_each_image_of_a_batch_is_on_its_own(monkeypatch):
     assert level.shape == (4, 3)
     for number in np.ndindex(4, 3):
         assert (level[number], spread[number]) == sky_level(images[number])
+
+
+def test_many_images_at_once_have_the_very_skies_that_each_has_alone():
+    rng = np.random.default_rng(9)
+    images = (5 + rng.normal(size=(2 * FEW, 12, 9))).astype(np.float32)
+    images[:, :4, :4] += rng.exponential(30, (2 * FEW, 4, 4)).astype(np.float32)
+    images[::3, 0, 0], images[7] = np.nan, np.inf
+    together = np.stack(sky_level(images))
+    assert np.array_equal(together, np.stack([sky_level(image) for image in images], axis=1), equal_nan=True)
+
+
+@pytest.mark.parametrize("number", [1, FEW + 1])
+def test_a_pixel_at_exactly_three_standard_deviations_counts(number):
+    pixels = np.zeros((number, 3, 6), np.float32)
+    pixels[:, 0, 0], pixels[:, 2, 5] = -3, 3  # with 16 zeros: a standard deviation of 1
+    level, spread = sky_level(pixels)
+    assert (level == 0).all()
+    assert (spread == 1).all()
 
 
 def test_the_sky_under_a_galaxy_is_found(make_galaxy):
