@@ -25,10 +25,10 @@ from flaxgal.class_metrics import accuracy, balanced_accuracy, class_confusion
 from flaxgal.config import ClassifyConfig
 from flaxgal.datasets.augment import augment_pictures
 from flaxgal.datasets.feed import Feed, Pixels, padded_batches, pixels_for, unpack
-from flaxgal.datasets.loader import ClassExamples, Examples
+from flaxgal.datasets.stacked import ClassExamples, Examples
 from flaxgal.models.classifier import Classifier, class_features
-from flaxgal.runlog import Measure
 from flaxgal.survey.schemas import LabelSchema, schema_named
+from flaxgal.training_journal import Measure
 
 __all__ = ["BALANCED_ACCURACY", "MEAN_ERROR", "Classifying", "weighed"]
 

@@ -14,9 +14,9 @@ from flaxgal import metrics
 from flaxgal.config import TrainConfig
 from flaxgal.datasets.augment import augment
 from flaxgal.datasets.feed import Feed
-from flaxgal.datasets.loader import ClassExamples, Examples
+from flaxgal.datasets.stacked import ClassExamples, Examples
 from flaxgal.losses import total_loss
-from flaxgal.runlog import DICE, Measure
+from flaxgal.training_journal import DICE, Measure
 
 __all__ = ["Segmenting", "arm_class"]
 

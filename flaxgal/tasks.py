@@ -11,8 +11,8 @@ import numpy as np
 from flaxgal.classifying import Classifying
 from flaxgal.config import ClassifyConfig, RunConfig, TrainConfig
 from flaxgal.datasets.feed import Feed
-from flaxgal.runlog import Measure
 from flaxgal.segmenting import Segmenting
+from flaxgal.training_journal import Measure
 
 __all__ = ["Task", "task_of"]
 

@@ -32,11 +32,11 @@ from flaxgal.datasets.feed import (
     training_feed,
     unpack,
 )
-from flaxgal.datasets.loader import ClassExamples, Examples
+from flaxgal.datasets.stacked import ClassExamples, Examples
 from flaxgal.models.networks import new_network
-from flaxgal.runlog import Journal, Progress
 from flaxgal.segmenting import arm_class
 from flaxgal.tasks import task_of
+from flaxgal.training_journal import Journal, Progress
 
 __all__ = ["State", "arm_class", "device_mesh", "eval_step", "new_state", "score", "train", "train_step"]
 

@@ -17,8 +17,8 @@ _SNAPSHOTS = (
     "datasets.snapshot_files datasets.builders datasets.morphology datasets.class_sources datasets.rebuild "
     "datasets.batches"
 )
-_BATCHES = "datasets.loader datasets.augment datasets.feed"
-_NETWORKS = "losses class_losses metrics checkpoint runlog"
+_BATCHES = "datasets.loader datasets.stacked datasets.augment datasets.feed"
+_NETWORKS = "losses class_losses metrics checkpoint runlog environment training_journal"
 _CLASS_SCORES = "class_metrics class_summary cross_validation reliability t_type_metrics"
 MAY_IMPORT = {
     "config": "",
