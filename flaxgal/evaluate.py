@@ -16,8 +16,9 @@ from jaxtyping import Bool, Float32
 from flaxgal.checkpoint import Run, load_run
 from flaxgal.datasets.builders import open_snapshot
 from flaxgal.datasets.feed import padded_batches, pixels_of
-from flaxgal.datasets.loader import Examples, load_split
+from flaxgal.datasets.loader import load_split
 from flaxgal.datasets.placing import check_unseen
+from flaxgal.datasets.stacked import Examples
 from flaxgal.metrics import Confusion, bootstrap_interval, confusion, dice, iou, precision, recall
 from flaxgal.models.unet import predict_batch
 from flaxgal.runlog import trained_on

@@ -15,7 +15,8 @@ from flaxgal.checkpoint import ClassifierRun, load_classifier
 from flaxgal.class_summary import broad_class, calibration, class_numbers, probability_columns, summarise_classes
 from flaxgal.classify import expected_number, oriented_logits, probabilities
 from flaxgal.datasets.builders import open_snapshot
-from flaxgal.datasets.loader import ClassExamples, load_classes
+from flaxgal.datasets.loader import load_classes
+from flaxgal.datasets.stacked import ClassExamples
 from flaxgal.evaluate import check_held_out, write_evaluation
 from flaxgal.survey.schemas import LabelSchema
 

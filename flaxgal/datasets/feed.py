@@ -18,17 +18,10 @@ from jaxtyping import Array, Float
 from flaxgal.config import ClassifyConfig, RunConfig, TrainConfig
 from flaxgal.datasets.batches import balanced_batches, index_batches
 from flaxgal.datasets.builders import Snapshot, open_snapshot
-from flaxgal.datasets.loader import (
-    ClassExamples,
-    Examples,
-    concatenate,
-    load_classes,
-    load_split,
-    stream_batches,
-    stream_classes,
-)
+from flaxgal.datasets.loader import Galaxies, galaxies_with_classes, galaxies_with_masks, stream_batches
 from flaxgal.datasets.morphology import check_classes, class_balance, labels_of_split
 from flaxgal.datasets.placing import check_apart
+from flaxgal.datasets.stacked import ClassExamples, Examples, concatenate
 from flaxgal.survey.schemas import LabelSchema, schema_named
 
 __all__ = [
@@ -108,18 +101,15 @@ class Feed:
 
     def _streamed(self, first_step: int) -> Iterator[Pixels]:
         config, data = self.config, self.config.data
-        # Not by the config's paths: a newer version may be there.
-        folders = [snapshot.folder for snapshot in self.snapshots]
-        order: dict[str, Any] = {
-            "shares": data.shares,
-            "seed": config.seed,
-            "first_step": first_step,
-            "steps": max(config.steps - first_step, 0),
-        }
-        if isinstance(config, ClassifyConfig):
-            order["balance"] = data.balance
-        stream = stream_classes if isinstance(config, ClassifyConfig) else stream_batches
-        batches = stream(folders, "train", data.batch_size, **order, **_wanted(config))
+        batches = stream_batches(
+            _galaxies(config, self.snapshots, "train"),
+            data.batch_size,
+            seed=config.seed,
+            balance=isinstance(config, ClassifyConfig) and data.balance,
+            first_step=first_step,
+            steps=max(config.steps - first_step, 0),
+            shares=data.shares,
+        )
         return (pixels_for(config, batch) for batch in batches)
 
 
@@ -221,20 +211,19 @@ def unpack(batch: Pixels) -> tuple[Float[Array, "n y x band"], Float[Array, "*pl
 
 def _read(config: RunConfig, snapshots: Sequence[Snapshot], split: str) -> Examples | ClassExamples:
     """A split of several snapshots in memory, in their order."""
-    folders, wanted = [snapshot.folder for snapshot in snapshots], _wanted(config)
+    return concatenate([galaxies.load() for galaxies in _galaxies(config, snapshots, split)])
+
+
+def _galaxies(config: RunConfig, snapshots: Sequence[Snapshot], split: str) -> Sequence[Galaxies[Any]]:
+    """What a run takes of a split of several snapshots, if their pictures are as its network takes them."""
+    # Not by the config's paths: a newer version may be there.
+    folders, model = [snapshot.folder for snapshot in snapshots], config.model
+    wanted: dict[str, Any] = {"bands": model.bands, "image_size": model.image_size}
     if isinstance(config, ClassifyConfig):
-        return concatenate([load_classes(folder, split, **wanted) for folder in folders])
-    return concatenate([load_split(folder, split, **wanted) for folder in folders])
-
-
-def _wanted(config: RunConfig) -> dict[str, Any]:
-    """What the pictures must be for the network to take them, and what must be known of them."""
-    wanted: dict[str, Any] = {"bands": config.model.bands, "image_size": config.model.image_size}
+        return [galaxies_with_classes(folder, split, schema=config.task, **wanted) for folder in folders]
     if isinstance(config, TrainConfig):
         wanted["classes"] = config.model.classes
-    if isinstance(config, ClassifyConfig):
-        wanted["schema"] = config.task
-    return wanted
+    return [galaxies_with_masks(folder, split, **wanted) for folder in folders]
 
 
 def _has_validation(config: RunConfig, snapshot: Snapshot) -> bool:

@@ -4,14 +4,15 @@ import numpy as np
 import pytest
 
 from flaxgal.datasets.loader import (
-    concatenate,
+    galaxies_with_classes,
     iterate_class_examples,
     iterate_examples,
     load_classes,
+    load_split,
     stream_batches,
-    stream_classes,
 )
 from flaxgal.datasets.morphology import ClassExample, build_class_snapshot
+from flaxgal.datasets.stacked import concatenate
 from flaxgal.survey.schemas import SCHEMAS, Labels
 
 SIZE = 4
@@ -78,8 +79,9 @@ def test_snapshots_are_joined_and_unknown_truth_is_nan(snapshots):
 @pytest.mark.parametrize("balance", [False, True])
 @pytest.mark.parametrize("shares", [(), (0.25, 0.75)])
 def test_streamed_batches_hold_known_classes_balanced_if_asked_for(balance, shares, snapshots):
-    way = {"schema": "morphology", "seed": 5, "shares": shares, "balance": balance}
-    batches = list(stream_classes(snapshots, "train", 6, steps=8, **way))
+    way = {"seed": 5, "shares": shares, "balance": balance}
+    training = [galaxies_with_classes(folder, "train", schema="morphology") for folder in snapshots]
+    batches = list(stream_batches(training, 6, steps=8, **way))
     labels = np.stack([batch.morphology for batch in batches])
     assert (labels != "").all()
     for batch in batches:
@@ -89,14 +91,15 @@ def test_streamed_batches_hold_known_classes_balanced_if_asked_for(balance, shar
         assert all(abs(number - 16) <= 2 for number in counts.values())
     else:
         assert counts["Sp"] > 24
-    resumed = stream_classes(snapshots, "train", 6, steps=3, first_step=5, **way)
+    resumed = stream_batches(training, 6, steps=3, first_step=5, **way)
     assert ids(resumed) == ids(batches)[5:]
 
 
 def test_hosts_share_every_batch_between_them(snapshots):
-    way = {"schema": "winding", "seed": 1, "steps": 3}
-    whole = ids(stream_classes(snapshots[0], "train", 8, **way))
-    halves = [ids(stream_classes(snapshots[0], "train", 8, **way, process_index=k, process_count=2)) for k in (0, 1)]
+    way = {"seed": 1, "steps": 3}
+    training = [galaxies_with_classes(snapshots[0], "train", schema="winding")]
+    whole = ids(stream_batches(training, 8, **way))
+    halves = [ids(stream_batches(training, 8, **way, process_index=k, process_count=2)) for k in (0, 1)]
     assert [first + second for first, second in zip(*halves, strict=True)] == whole
 
 
@@ -106,7 +109,7 @@ def test_wrong_snapshots_are_refused_in_one_sentence(snapshots, tmp_path):
     with pytest.raises(ValueError, match="no galaxies in split 'validation', found train, test"):
         load_classes(snapshots[0], "validation")
     with pytest.raises(ValueError, match="holds classes of galaxies, and no masks"):
-        stream_batches(snapshots[0], "train", 4, seed=0)
+        load_split(snapshots[0], "train")
     with pytest.raises(ValueError, match="label schema 'bars'; wanted one of"):
         load_classes(snapshots[0], "train", schema="bars")
     pixels = np.zeros((SIZE, SIZE, 1), np.uint8)
