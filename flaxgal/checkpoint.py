@@ -227,11 +227,11 @@ def _filled(folder: Path, network: Network) -> tuple[Network, int]:
 
 def _outputs(config: RunConfig) -> str:
     """What a run's network answers with, in words."""
+    if isinstance(config, TrainConfig):
+        return f"maps of {' and '.join(config.model.classes)}"
     if isinstance(config, ClassifyConfig):
-        if isinstance(config, ClassifyConfig):
         return f"{schema_named(config.task).outputs} numbers a galaxy"
     raise TypeError(f"no network for a {type(config).__name__}")
-    return f"maps of {' and '.join(cast(TrainConfig, config).model.classes)}"
 
 
 def _best_or_last(folder: Path) -> str:
