@@ -34,6 +34,7 @@ __all__ = [
     "FirstRow",
     "Unreadable",
     "find_cutouts",
+    "missing_bands",
     "read_cutout",
     "read_cutouts",
     "write_cutout",
@@ -172,10 +173,7 @@ class Cutout:
         """
         wanted = tuple(bands)
         if any(band not in self.bands for band in wanted) or not wanted:
-            raise ValueError(
-                f"{self.object_id}: bands found are {' '.join(self.bands)}, wanted {' '.join(wanted) or 'none'}; "
-                f"use a run trained on {' '.join(self.bands)}, or one trained on grey, or give the files of all bands"
-            )
+            raise ValueError(f"{self.object_id}: {missing_bands(self.bands, wanted)}")
         planes = [self.bands.index(band) for band in wanted]
         return replace(
             self,
@@ -275,6 +273,16 @@ def read_cutouts(inputs: Sequence[PathLike] | PathLike, **overrides: Any) -> Ite
     from flaxgal.survey import reading
 
     return reading.read_many(inputs, **overrides)
+
+
+def missing_bands(found: Sequence[str], wanted: Sequence[str]) -> str:
+    """A sentence on an image that lacks bands, and on what can be done about it."""
+    has = " ".join(found)
+    fitting = "grey" if has == "grey" else f"{has}, or one trained on grey"
+    return (
+        f"bands found are {has}, wanted {' '.join(wanted) or 'none'}; use a run trained on {fitting}, or give the "
+        f"files of all bands"
+    )
 
 
 def wcs_pixel_scale_arcsec(wcs: Any) -> float:

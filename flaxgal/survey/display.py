@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float, Float32, UInt8
 
-from flaxgal.survey.cutout import Cutout
+from flaxgal.survey.cutout import Cutout, missing_bands
 from flaxgal.survey.frame import Frame, fit_frame
 from flaxgal.survey.sky import sky_level
 
@@ -169,10 +169,7 @@ def _channels(flux: np.ndarray, bands_in: tuple[str, ...], bands_out: tuple[str,
         shares = LUMINANCE if bands_in == RGB else np.full(len(bands_in), 1 / len(bands_in))
         return np.einsum("nbyx,b->nyx", flux, np.asarray(shares, np.float32))[:, None]
     if any(band not in bands_in for band in bands_out) or not bands_out:
-        raise ValueError(
-            f"bands found are {' '.join(bands_in)}, wanted {' '.join(bands_out) or 'none'}; use a run trained on "
-            f"{' '.join(bands_in)}, or one trained on grey, which every image can give"
-        )
+        raise ValueError(missing_bands(bands_in, bands_out))
     return flux[:, [bands_in.index(band) for band in bands_out]]
 
 

@@ -121,6 +121,9 @@ def test_a_missing_band_is_named_with_those_there_are(galaxies):
         ValueError, match="NGC 1300: bands found are g r i, wanted z; use a run trained on g r i, or one"
     ):
         to_picture(cutout(galaxies), ("z",))
+    grey = Cutout(object_id="a", flux=galaxies[:1], bands=("grey",), unit="picture")
+    with pytest.raises(ValueError, match="bands found are grey, wanted r; use a run trained on grey, or give"):
+        to_picture(grey, ("r",))
 
 
 def test_a_batch_looks_as_its_images_do_one_by_one(galaxies, monkeypatch):
