@@ -242,20 +242,26 @@ def _must_be(
     snapshot: Snapshot, bands: Sequence[str] | None, classes: Sequence[str] | None, image_size: int | None
 ) -> None:
     """Refuse a snapshot of other pictures or masks than wanted, where something is."""
-    found = (snapshot.bands, snapshot.classes, snapshot.image_size)
-    wanted = (
-        snapshot.bands if bands is None else tuple(bands),
-        snapshot.classes if classes is None else tuple(classes),
-        snapshot.image_size if image_size is None else image_size,
-    )
-    if found != wanted:
+    found = {"bands": snapshot.bands, "classes": snapshot.classes, "image_size": snapshot.image_size}
+    asked = {"bands": bands, "classes": classes, "image_size": image_size}
+    wanted = {name: found[name] if value is None else _plain(value) for name, value in asked.items()}
+    if other := [name for name in found if found[name] != wanted[name]]:
+        options = " ".join(f"--model.{name.replace('_', '-')} {_in_words(found[name])}" for name in other)
         raise ValueError(
-            f"{snapshot.folder}: {_pictures(*found)}, but wanted are {_pictures(*wanted)}; build the snapshot again "
-            f"with these, or train on what it holds"
+            f"{snapshot.folder}: {_pictures(**found)}, but wanted are {_pictures(**wanted)}; build the snapshot again "
+            f"with these, or train on what it holds, by {options}"
         )
 
 
 def _pictures(bands: Sequence[str], classes: Sequence[str], image_size: int) -> str:
     """What pictures and masks are, in words."""
-    of_masks = f"classes {' '.join(classes)}, " if classes else ""
-    return f"bands {' '.join(bands)}, {of_masks}{image_size} pixels"
+    of_masks = f"classes {_in_words(classes)}, " if classes else ""
+    return f"bands {_in_words(bands)}, {of_masks}{image_size} pixels"
+
+
+def _in_words(value: Sequence[str] | int) -> str:
+    return str(value) if isinstance(value, int) else " ".join(value)
+
+
+def _plain(value: Sequence[str] | int) -> tuple[str, ...] | int:
+    return value if isinstance(value, int) else tuple(value)
