@@ -34,6 +34,7 @@ class Flag(IntFlag):
     NOT_PSF_MATCHED = 2097152
     MASK_UNCERTAIN = 4194304
     WINDING_UNCERTAIN = 8388608
+    BRIGHT_KNOT = 33554432
 
 
 FLAG_MEANINGS = {
@@ -61,6 +62,7 @@ FLAG_MEANINGS = {
     Flag.NOT_PSF_MATCHED: "the PSF of a band is missing, or could not be matched: colours are of unlike seeing",
     Flag.MASK_UNCERTAIN: "the mask's own uncertainty makes the ratio uncertain by more than 0.1 in a band",
     Flag.WINDING_UNCERTAIN: "the arm mask does not say which way it winds: no chirality and no pitch angles",
+    Flag.BRIGHT_KNOT: "compact sources in the arm mask, stars or knots of young stars, hold over 2.5 % of its light",
 }
 """One sentence for each flag; kept in the catalogue's metadata."""
 

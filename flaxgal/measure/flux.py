@@ -37,6 +37,8 @@ FOURIER_SPAN = (0.5, 2.2)
 """Half-light radii between which azimuthal Fourier amplitudes are taken."""
 FOURIER_FROM_PIXELS = 3.0
 """Farther in, seeing makes everything round."""
+BRIGHT_KNOT = 0.025
+"""Share of the arm mask's light in one: stars a galaxy has in its arms are left in, and counted as arm."""
 NAN = float("nan")
 
 
@@ -140,6 +142,8 @@ def _measure_light(cutout: Cutout, arms: np.ndarray, threshold: float, known: di
         flags |= one.flags
     if "SAT" in cutout.mask_planes and (cutout.mask_planes["SAT"] & sources.galaxy).any():
         flags |= Flag.SATURATED
+    if sources.knot_share > BRIGHT_KNOT:
+        flags |= Flag.BRIGHT_KNOT
     covered = float((sources.others & aperture.inside).sum() / aperture.inside.sum())
     radii = [one.bulge_radius for one in measured.values() if np.isfinite(one.bulge_radius)]
     bulge_radius = float(np.median(radii)) if radii else NAN
