@@ -1,6 +1,6 @@
 """From snapshots to batches: batch k is a pure function of (snapshots, seed, k), so resuming needs no state."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic
@@ -242,26 +242,25 @@ def _must_be(
     snapshot: Snapshot, bands: Sequence[str] | None, classes: Sequence[str] | None, image_size: int | None
 ) -> None:
     """Refuse a snapshot of other pictures or masks than wanted, where something is."""
-    found = {"bands": snapshot.bands, "classes": snapshot.classes, "image_size": snapshot.image_size}
-    asked = {"bands": bands, "classes": classes, "image_size": image_size}
-    wanted = {name: found[name] if value is None else _plain(value) for name, value in asked.items()}
-    if other := [name for name in found if found[name] != wanted[name]]:
-        options = " ".join(f"--model.{name.replace('_', '-')} {_in_words(found[name])}" for name in other)
+    found = _pictures(snapshot.bands, snapshot.classes, snapshot.image_size)
+    wanted = _pictures(
+        snapshot.bands if bands is None else bands,
+        snapshot.classes if classes is None else classes,
+        snapshot.image_size if image_size is None else image_size,
+    )
+    if found != wanted:
+        options = [f"--model.{name} {value}" for name, value in found.items() if value != wanted[name]]
         raise ValueError(
-            f"{snapshot.folder}: {_pictures(**found)}, but wanted are {_pictures(**wanted)}; build the snapshot again "
-            f"with these, or train on what it holds, by {options}"
+            f"{snapshot.folder}: {_in_words(found)}, but wanted are {_in_words(wanted)}; build the snapshot again with "
+            f"these, or train on what it holds, by {' '.join(options)}"
         )
 
 
-def _pictures(bands: Sequence[str], classes: Sequence[str], image_size: int) -> str:
-    """What pictures and masks are, in words."""
-    of_masks = f"classes {_in_words(classes)}, " if classes else ""
-    return f"bands {_in_words(bands)}, {of_masks}{image_size} pixels"
+def _pictures(bands: Sequence[str], classes: Sequence[str], image_size: int) -> dict[str, str]:
+    """What pictures and masks are, by the options of a network that takes them."""
+    return {"bands": " ".join(bands), "classes": " ".join(classes), "image-size": str(image_size)}
 
 
-def _in_words(value: Sequence[str] | int) -> str:
-    return str(value) if isinstance(value, int) else " ".join(value)
-
-
-def _plain(value: Sequence[str] | int) -> tuple[str, ...] | int:
-    return value if isinstance(value, int) else tuple(value)
+def _in_words(pictures: Mapping[str, str]) -> str:
+    of_masks = f"classes {pictures['classes']}, " if pictures["classes"] else ""
+    return f"bands {pictures['bands']}, {of_masks}{pictures['image-size']} pixels"
