@@ -79,7 +79,7 @@ def pixel_noise(image: Float[np.ndarray, "y x"], usable: Bool[np.ndarray, "y x"]
     with np.errstate(invalid="ignore"):
         along_x = (image[:, 1:] - image[:, :-1])[usable[:, 1:] & usable[:, :-1]]
         along_y = (image[1:] - image[:-1])[usable[1:] & usable[:-1]]
-    steps = np.abs(np.concatenate([along_x, along_y]))
+    steps = np.abs(np.concatenate([along_x, along_y])).astype(np.float32)  # as images have it; half the time to order
     if steps.size == 0:
         return float("nan")
     return float(_median(steps) / (0.6744897501960817 * np.sqrt(2.0)))

@@ -141,13 +141,21 @@ def _through(ellipse: Ellipse, y: np.ndarray, x: np.ndarray, value: np.ndarray, 
     ring = np.rint(radius).astype(int)
     number = np.bincount(ring)
     mean = np.bincount(ring, value) / np.maximum(number, 1)
-    at = np.arange(mean.size)
-    level = np.interp(radius, at, mean)
-    slope = np.interp(radius, at, np.gradient(mean)) if mean.size > 1 else np.zeros_like(radius)
+    level, slope = _between_rings(radius, mean, np.gradient(mean))
     length = np.maximum(radius, 0.5)
     weight = 1.0 / (1.0 + np.square(STRUCTURE * np.maximum(level, 0.0)))
     disc = radius >= max(2.5, DISC_FROM * reach)
     return _Pixels(radius, along / length, across / length, value - level, slope, weight, disc)
+
+
+def _between_rings(radius: np.ndarray, *profiles: np.ndarray) -> list[np.ndarray]:
+    """Values of profiles at any radius, by straight lines from ring to ring; beyond the last ring its own.
+
+    The very numbers of np.interp, which searches for the ring of each pixel anew.
+    """
+    ring = np.minimum(radius.astype(int), profiles[0].size - 1)
+    beyond = radius - ring
+    return [np.diff(one, append=one[-1]).take(ring) * beyond + one.take(ring) for one in profiles]
 
 
 def _least_squares(basis: np.ndarray, value: np.ndarray, weight: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

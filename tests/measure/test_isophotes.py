@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
+from flaxgal.measure import isophotes
 from flaxgal.measure.flux import measure_cutout
 from flaxgal.measure.geometry import Ellipse, disc_plane, image_plane, inclination_deg
 from flaxgal.measure.isophotes import isophote_ellipse, psf_fwhm_pixels
@@ -125,3 +126,11 @@ def test_the_width_of_a_point_spread_function_is_that_of_its_half_maximum():
     star = np.exp(-0.5 * (y**2 + x**2) / 3.0**2)
     assert psf_fwhm_pixels({"g": star, "r": star}) == pytest.approx(3.0 * 2.3548, rel=0.05)
     assert psf_fwhm_pixels({}) == 0.0
+
+
+def test_light_between_rings_is_the_very_number_that_numpy_interpolates():
+    rng = np.random.default_rng(4)
+    radius, one, other = rng.uniform(0, 40.4, 3000), rng.normal(size=40), rng.normal(size=40)
+    radius[:40] = np.arange(40)
+    found = isophotes._between_rings(radius, one, other)
+    assert np.array_equal(found, [np.interp(radius, np.arange(40), profile) for profile in (one, other)])
