@@ -12,6 +12,7 @@ import argparse
 import cProfile
 import dataclasses
 import json
+import os
 import pstats
 import subprocess
 import sys
@@ -30,6 +31,8 @@ sys.path.insert(0, str(Path(__file__).parent))
 from machine import describe
 
 SPARCFIRE_S = 60.0
+KINDS = 20
+"""Small galaxies that the scaling makes copies of."""
 
 SCALED = """
 import json, re, sys, time
@@ -112,16 +115,39 @@ def profiled(profile: cProfile.Profile) -> dict[str, float]:
 
 def scaling(folder: Path, number: int) -> dict:
     """What `flaxgal measure` takes for so many galaxies of 32 × 32 pixels in one band."""
-    images, _ = mocks(folder / "few", 20, size=32, bands="i")
-    kinds = [read_cutout(path) for path in sorted(images.glob("*.fits"))]
-    maps = [np.asarray(np.hypot(*np.mgrid[-16:16, -16:16]) < 8, np.float32)[None] for _ in kinds]
-    for one in range(number):
-        cutout = dataclasses.replace(kinds[one % 20], object_id=f"galaxy-{one:07d}")
-        write_cutout(cutout, folder / "images" / f"{one % 1000:03d}" / f"{one:07d}.fits")
-        write_prediction(a_map(cutout, maps[one % 20]), folder / "maps")
-    command = [sys.executable, "-c", SCALED, str(folder / "images"), str(folder / "maps"), str(folder / "arms.parquet")]
+    images, maps = copies(folder, number)
+    command = [sys.executable, "-c", SCALED, str(images), str(maps), str(folder / "arms.parquet")]
     found = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
     return found | {"cpu_ms_a_galaxy": round(1000 * found["cpu_s"] / number, 2)}
+
+
+def copies(folder: Path, number: int) -> tuple[Path, Path]:
+    """Folders of so many copies of `KINDS` small galaxies, each with an id of its own, and of their maps.
+
+    An image is written as the bytes of its kind with another id; its map is a hard link to that of its kind, which
+    takes no room on the disk.
+    """
+    few, _ = mocks(folder / "few", KINDS, size=32, bands="i")
+    images, maps = folder / "images", folder / "maps"
+    written, drawn = [], []
+    arms = np.asarray(np.hypot(*np.mgrid[-16:16, -16:16]) < 8, np.float32)[None]
+    for path in sorted(few.glob("*.fits")):
+        cutout = dataclasses.replace(read_cutout(path), object_id=an_id(0), psf={})
+        write_cutout(cutout, path)
+        written.append(path.read_bytes())
+        drawn.append(write_prediction(a_map(cutout, arms), folder / "kinds" / path.stem))
+    for one in range(number):
+        path = images / f"{one % 1000:03d}" / f"{one:07d}.fits"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(written[one % KINDS].replace(an_id(0).encode(), an_id(one).encode()))
+        map_path = prediction_path(an_id(one), maps)
+        map_path.parent.mkdir(parents=True, exist_ok=True)
+        os.link(drawn[one % KINDS], map_path)
+    return images, maps
+
+
+def an_id(number: int) -> str:
+    return f"galaxy-{number:07d}"
 
 
 def main() -> None:
@@ -133,13 +159,19 @@ def main() -> None:
     result = {"machine": describe(), "scaling": []}
     with tempfile.TemporaryDirectory(prefix="flaxgal-measure-") as folder:
         result["speed"] = speed(Path(folder), options.galaxies)
-    print(json.dumps(result["speed"], indent=2))
+    print(json.dumps(result["speed"], indent=2), flush=True)
+    save(result, options.out)
     for number in options.scaling:
         with tempfile.TemporaryDirectory(prefix="flaxgal-measure-") as folder:
             result["scaling"].append(scaling(Path(folder), number))
-        print(json.dumps(result["scaling"][-1]))
-    if options.out:
-        options.out.write_text(json.dumps(result, indent=2) + "\n")
+        print(json.dumps(result["scaling"][-1]), flush=True)
+        save(result, options.out)
+
+
+def save(result: dict, out: Path | None) -> None:
+    """Write what is known so far, so that a call that is stopped loses no number."""
+    if out:
+        out.write_text(json.dumps(result, indent=2) + "\n")
 
 
 if __name__ == "__main__":
