@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import io
 import json
-import tempfile
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -138,19 +137,25 @@ def _write_parquet(empty: Table, pieces: Iterable[Table], path: Path) -> None:
 
 
 def _schema(empty: Table) -> Any:
+    """The very one that astropy writes, which looks at all columns for each of them and takes five times as long."""
     import pyarrow as pa
-    from pyarrow import parquet
+    from astropy.table.meta import get_yaml_from_table
 
-    with tempfile.TemporaryDirectory() as folder:
-        header = Path(folder) / "header.parquet"
-        empty.write(header, format="parquet")
-        schema = parquet.read_schema(header)
+    metadata = {
+        f"table::len::{name}": str(empty[name].dtype.itemsize // (4 if empty[name].dtype.kind == "U" else 1))
+        for name in empty.colnames
+        if empty[name].dtype.kind in "US"
+    }
     fields = []
-    for field in schema:
-        column = empty[field.name]
+    for name in empty.colnames:
+        column = empty[name]
         said = {"unit": str(column.unit) if column.unit else "", "description": column.description or ""}
-        fields.append(field.with_metadata({name: text for name, text in said.items() if text}))
-    return pa.schema(fields, metadata=schema.metadata)
+        fields.append(
+            pa.field(
+                name, pa.from_numpy_dtype(column.dtype.type), metadata={key: text for key, text in said.items() if text}
+            )
+        )
+    return pa.schema(fields, metadata=metadata | {"table_meta_yaml": "\n".join(get_yaml_from_table(empty))})
 
 
 def _read_parquet(path: Path) -> Table:

@@ -1,0 +1,27 @@
+"""Tables on disk, against what astropy makes of them."""
+
+import numpy as np
+from astropy import units
+from astropy.table import Column, Table
+from pyarrow import parquet
+
+from flaxgal.measure.formats import empty_like, write_pieces
+
+
+def test_a_parquet_table_says_of_itself_what_astropys_own_does(tmp_path):
+    table = Table(
+        [
+            Column(np.array(["a", "longest"]), "object_id", description="Galaxy"),
+            Column(np.array([b"x", b"yz"]), "tile"),
+            Column(np.array([1.5, np.nan], np.float32), "flux_r", unit=units.nJy, description="Light"),
+            Column(np.array([1, 2]), "number"),
+            Column(np.array([True, False]), "psf_matched"),
+        ],
+        meta={"flags": {"1": "no_galaxy"}},
+    )
+    empty = empty_like(table)
+    write_pieces(empty, [table], tmp_path / "ours.parquet")
+    empty.write(tmp_path / "theirs.parquet")
+    ours, theirs = (parquet.read_schema(tmp_path / name) for name in ("ours.parquet", "theirs.parquet"))
+    assert ours.metadata == theirs.metadata
+    assert ours.equals(theirs)
