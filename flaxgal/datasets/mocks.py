@@ -17,6 +17,7 @@ from flaxgal.datasets.splits import split_of
 from flaxgal.labels.verify import untracked
 from flaxgal.mock.cutouts import KINDS, mock_id, mock_position
 from flaxgal.mock.galaxy import Mocks, render
+from flaxgal.mock.t_types import mock_t_types
 from flaxgal.survey.display import to_pictures
 from flaxgal.survey.schemas import Labels
 
@@ -62,7 +63,7 @@ def mock_class_examples(
     """`number` mock galaxies with their classes, in flat memory, as seen on the sky; the truth comes with each.
 
     A spiral whose arms nobody could see (its arm mask is empty) has no known sense of winding; it is a spiral all the
-    same. Mock galaxies have no T-type.
+    same. T-types go by the bulge's share of the light (`flaxgal.mock.t_types`).
 
     Raises
     ------
@@ -75,6 +76,7 @@ def mock_class_examples(
         mocks = jax.device_get(render(config, jax.random.key(seed), min(CHUNK, number - first), first=first))
         pictures = to_pictures(mocks.flux, config.bands, tuple(bands))[:, ::-1]  # y runs up, and the top comes first
         shown = mocks.arm_mask.any((1, 2))
+        t_types = mock_t_types(mocks.kind, mocks.bulge_share)
         for k, truth in enumerate(_truths(mocks, config.bands)):
             object_id = mock_id(f"{seed}", first + k)
             ra_deg, dec_deg = mock_position(f"{seed}", first + k)
@@ -83,7 +85,9 @@ def mock_class_examples(
                 survey="mock",
                 image=np.ascontiguousarray(pictures[k]),
                 labels=Labels(
-                    morphology=KINDS[mocks.kind[k]], winding=_winding(int(mocks.chirality[k]), bool(shown[k]))
+                    morphology=KINDS[mocks.kind[k]],
+                    winding=_winding(int(mocks.chirality[k]), bool(shown[k])),
+                    t_type=float(t_types[k]),
                 ),
                 split=split_of(object_id, ra_deg, dec_deg),
                 ra_deg=ra_deg,

@@ -57,6 +57,8 @@ class Mocks:
     """+1 Z-wise: θ grows outwards along an arm, x right and y up. −1 S-wise. 0 without arms."""
     kind: Int[Any, "*n"]
     """0 E, 1 S0, 2 Sp."""
+    bulge_share: Float[Any, "*n"]
+    """Of the light of bulge and disc together; 1 for E."""
     inclination_deg: Float[Any, "*n"]
     """Of the disc: 0 face-on; NaN for E."""
     position_angle_deg: Float[Any, "*n"]
@@ -126,6 +128,7 @@ def see(config: MockConfig, galaxy: Galaxy, noise_key: PRNGKeyArray) -> Mocks:
         arm_count=galaxy.arms.count,
         chirality=galaxy.arms.chirality.astype(jnp.int32),
         kind=galaxy.kind,
+        bulge_share=galaxy.bulge.share,
         inclination_deg=jnp.where(elliptical, jnp.nan, galaxy.disc.inclination_deg),
         position_angle_deg=(jnp.rad2deg(galaxy.disc.angle) - 90) % 180,
         effective_radius_pixels=jnp.where(elliptical, galaxy.bulge.effective_radius, galaxy.disc.effective_radius),

@@ -11,6 +11,7 @@ from flaxgal.datasets.builders import open_snapshot
 from flaxgal.datasets.mocks import build_mock_classes, mock_class_examples, mock_examples
 from flaxgal.datasets.morphology import class_balance
 from flaxgal.mock.galaxy import render
+from flaxgal.mock.t_types import bulge_share_of_t_type
 from flaxgal.survey.display import to_pictures
 from flaxgal.survey.schemas import SCHEMAS
 
@@ -53,7 +54,9 @@ def test_mocks_with_classes_are_as_seen_on_the_sky_and_say_what_can_be_seen() ->
         assert example.labels.morphology == ("E", "S0", "Sp")[mocks.kind[k]]
         sense = {0: "none", 1: "Z", -1: "S"}[int(mocks.chirality[k])]
         assert example.labels.winding == (sense if sense == "none" or mocks.arm_mask[k].any() else "")
-        assert np.isnan(example.labels.t_type)
+        bulge = float(bulge_share_of_t_type(np.array(example.labels.t_type)))
+        assert SCHEMAS["morphology"].class_of(example.labels.t_type, "t_type") == example.labels.morphology
+        assert example.labels.morphology != "Sp" or bulge == pytest.approx(float(mocks.bulge_share[k]), abs=0.06)
         assert example.truth["signal_to_noise"] == pytest.approx(float(mocks.signal_to_noise[k]))
         assert {"inclination_deg", "chirality", "kind"} <= set(example.truth)
     assert {example.labels.winding for example in examples} == {"S", "Z", "none", ""}
