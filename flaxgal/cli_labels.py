@@ -52,7 +52,7 @@ def build(
         image_size: Pixels on a side that every galaxy is fitted to; 64 when not given.
         version: Such as 1.0.0; the next free one when not given.
         like: A snapshot to build again, bit for bit, from the revisions that it names, whatever was added since.
-        agree_with: Snapshots of other stores: a galaxy that is in one of them goes into the split that it has there.
+        agree_with: Snapshots of other galaxies: what is in one of them, too, goes into the split that it has there.
         surveys: Galaxies of these surveys only, such as HSC GZ3D; all when not given.
         look: Make galaxies of other surveys look as this one would have seen them.
         morphology: Galaxies and their classes in place of masks, for `flaxgal train morphology` and the like: a table
@@ -132,6 +132,8 @@ def _build_classes(
 
     if fold[0] and not fold[1]:
         raise ValueError(f"--fold {fold[0]} of how many? say so by --folds, or leave it out for the usual splits")
+    if fold[1]:
+        _decided_by(f"--folds {fold[1]}", {"--agree-with": agree_with})
     table = read_class_table(path, **words)
     rule = fold_rule(*fold) if fold[1] else None
     provenance: dict[str, Any] = {"table": table.name, "vocabularies": table.vocabularies, "untold": dict(table.untold)}
@@ -142,8 +144,7 @@ def _build_classes(
         examples = classes_from_store(store, table, agree_with=agree_with, rule=rule, **kind)
         number, damaged = len(store.galaxies()), store.status().damaged
     else:
-        _decided_by(f"{source}, which is no label store,", {"--agree-with": agree_with})
-        examples = classes_from_files([source], table, rule=rule, **kind)
+        examples = classes_from_files([source], table, agree_with=agree_with, rule=rule, **kind)
         number, damaged = len(find_cutouts([source])), ()
     written: list[Path] = []
 

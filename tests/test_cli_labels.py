@@ -11,6 +11,7 @@ from PIL import Image
 from flaxgal.cli import run
 from flaxgal.datasets.builders import open_snapshot
 from flaxgal.datasets.loader import iterate_class_examples
+from flaxgal.datasets.placing import check_apart
 from flaxgal.inputs import cutouts_from, number_of
 from flaxgal.labels.ranking import newest_ranking
 from flaxgal.labels.revisions import Revision
@@ -166,6 +167,34 @@ def test_build_makes_classes_of_pictures_and_a_table_and_counts_them(
     assert (galaxy.bands, galaxy.first_row, galaxy.unit) == (("red", "green", "blue"), "top", "picture")
     assert number_of([folder]) == 17
     assert open_snapshot(folder).crop == 0.5
+
+
+def test_pictures_with_classes_agree_with_another_snapshot_as_the_refusal_to_train_on_both_says(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pictures, table = tmp_path / "pictures", tmp_path / "classes.csv"
+    pictures.mkdir()
+    kinds = ["E", "Sp"] * 30
+    table.write_text("id,morphology\n" + "".join(f"{number:03d},{kind}\n" for number, kind in enumerate(kinds)))
+    for number in range(len(kinds)):
+        noise = np.random.default_rng(number).integers(1, 255, (8, 8), np.uint8)
+        Image.fromarray(noise).save(pictures / f"{number:03d}.png")
+    build = ["build", str(pictures), "--morphology", str(table), "--image-size", "8", "--out"]
+
+    def built(*options: str) -> str:
+        assert run([*build, *options]) == 0
+        return capsys.readouterr().out.strip()
+
+    first, second = built(str(tmp_path / "one")), built(str(tmp_path / "two"), "--folds", "2")
+    train = ["train", "morphology", "--run", str(tmp_path / "run"), "--data.snapshots", first]
+    assert run([*train, second]) == 2
+    assert "build one of them again with --agree-with the other" in capsys.readouterr().err
+    third = built(str(tmp_path / "three"), "--agree-with", second)
+    check_apart([second, third])
+    splits = [{one.object_id: one.split for one in iterate_class_examples(folder)} for folder in (first, second, third)]
+    assert splits[2] == splits[1] != splits[0]
+    assert run([*build, str(tmp_path / "four"), "--agree-with", second, "--folds", "3"]) == 2
+    assert "--folds 3 decides --agree-with already" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """Galaxies with classes on their way into a snapshot: from a label store or from files, and a table of classes."""
 
+import contextlib
 import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -8,17 +9,18 @@ import numpy as np
 from jaxtyping import UInt8
 
 from flaxgal.datasets.morphology import ClassExample
-from flaxgal.datasets.placing import place_galaxies
-from flaxgal.datasets.splits import Position, Rule, split_of, split_together
+from flaxgal.datasets.placing import place_galaxies, placed_in_snapshot
+from flaxgal.datasets.splits import Position, Rule, split_together
 from flaxgal.labels.store import Store
 from flaxgal.survey.class_tables import ClassTable
-from flaxgal.survey.cutout import Cutout, Unreadable, read_cutouts
+from flaxgal.survey.cutout import Cutout, Unreadable, find_cutouts, read_cutout, read_cutouts
 from flaxgal.survey.display import fit_frame, to_picture
 from flaxgal.survey.schemas import Labels
 from flaxgal.survey.seen import as_seen
 
 __all__ = ["class_picture", "classes_from_files", "classes_from_store"]
 
+_PICTURES = (".png", ".jpg", ".jpeg", ".tif", ".tiff")
 _TORN = "within 2 arcsec of galaxies that stand in different splits; it is left out"
 
 
@@ -84,41 +86,42 @@ def classes_from_files(
     crop: float = 1.0,
     rule: Rule | None = None,
     survey: str = "",
+    agree_with: Sequence[Path | str] = (),
 ) -> Iterator[ClassExample | Unreadable]:
     """Every picture or cutout among files and folders that a table tells something of, one at a time.
 
-    A file's name without its endings is the id in the table. Splits go by the table's positions, by ids where it has
-    none. Options as those of `classes_from_store`.
+    A file's name without its endings is the id in the table. Splits go by the table's positions, where it has none by
+    the files' own, and without either by ids; FITS files are read twice for it. Options as those of
+    `classes_from_store`.
 
     Raises
     ------
     ValueError
-        If the table tells of none of the files.
+        If the table tells of none of the files, or a folder of `agree_with` is no snapshot that says positions.
     """
     _check_crop(crop)
-    places = [Position(object_id=name, ra_deg=ra, dec_deg=dec) for name, (ra, dec) in table.positions.items()]
-    together = dict(zip(table.positions, split_together(places, rule=rule), strict=True))
+    before = [item for folder in agree_with for item in placed_in_snapshot(folder)]
+    where = {**_own_positions(inputs), **table.positions}
+    everyone = [Position(object_id=name, ra_deg=ra, dec_deg=dec) for name, (ra, dec) in where.items()]
+    everyone += [Position(object_id=name) for name in table.labels if name not in where]
+    together = split_together(everyone, before, rule=rule)
+    placed = {one.object_id: found and found.split for one, found in zip(everyone, together, strict=True)}
     met = 0
     for cutout in read_cutouts(inputs, survey=survey or None):
         if isinstance(cutout, Unreadable):
             yield cutout
             continue
-        labels = table.labels.get(cutout.object_id)
-        if labels is None:
+        name = cutout.object_id
+        if name not in table.labels:
             continue
         met += 1
-        placed = together.get(cutout.object_id)
-        if placed is None and cutout.object_id in together:
-            yield Unreadable(cutout.object_id, f"{cutout.object_id}: {_TORN}")
+        if (split := placed[name]) is None:
+            yield Unreadable(name, f"{name}: {_TORN}")
             continue
-        own = (cutout.object_id, cutout.ra_deg, cutout.dec_deg)
         try:
-            split = placed.split if placed else (rule or split_of)(*own)
-            example = _example(cutout, labels, split, bands, image_size, crop, table.positions.get(cutout.object_id))
+            yield _example(cutout, table.labels[name], split, bands, image_size, crop, where.get(name))
         except ValueError as error:
-            yield Unreadable(cutout.object_id, str(error))
-            continue
-        yield example
+            yield Unreadable(name, str(error))
     if not met:
         named = ", ".join(map(str, inputs))
         raise ValueError(f"{table.name}: tells the class of no galaxy in {named}; ids are the files' names")
@@ -138,6 +141,19 @@ def class_picture(
     y, x = (max(1, round(crop * side)) for side in picture.shape[:2])
     top, left = (picture.shape[0] - y) // 2, (picture.shape[1] - x) // 2
     return fit_frame(picture[top : top + y, left : left + x], image_size)[0]
+
+
+def _own_positions(inputs: Sequence[Path]) -> dict[str, tuple[float, float]]:
+    """Where files say that their galaxies are, in degrees, by id; pictures say nothing of it, and are not opened."""
+    found: dict[str, tuple[float, float]] = {}
+    for paths in find_cutouts(inputs):
+        if all(path.suffix.lower() in _PICTURES for path in paths):
+            continue
+        with contextlib.suppress(ValueError):  # said when the file's turn comes
+            cutout = read_cutout(paths)
+            if cutout.ra_deg is not None and cutout.dec_deg is not None:
+                found.setdefault(cutout.object_id, (cutout.ra_deg, cutout.dec_deg))
+    return found
 
 
 def _check_crop(crop: float) -> None:

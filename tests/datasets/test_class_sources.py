@@ -6,12 +6,14 @@ import jax
 import numpy as np
 import pytest
 from astropy.table import Table
+from astropy.wcs import WCS
 from PIL import Image
 
 from flaxgal.config import MockConfig
 from flaxgal.datasets.class_sources import class_picture, classes_from_files, classes_from_store
 from flaxgal.datasets.mocks import mock_class_examples
-from flaxgal.datasets.splits import fold_rule
+from flaxgal.datasets.morphology import build_class_snapshot
+from flaxgal.datasets.splits import SPLITS, fold_rule, split_of
 from flaxgal.labels.store import Store
 from flaxgal.mock.cutouts import mock_cutouts
 from flaxgal.mock.galaxy import render
@@ -130,6 +132,53 @@ def test_twins_on_the_sky_go_into_one_split_in_every_fold(tmp_path):
         assert all(split_of[f"{number:02d}a"] == split_of[f"{number:02d}b"] for number in range(12))
         tested += [name for name, split in split_of.items() if split == "test"]
     assert sorted(tested) == sorted(name for name, *_ in rows)  # each once
+
+
+def at(path, ra_deg, dec_deg):
+    """A file of light with a WCS that says where it is."""
+    wcs = WCS(naxis=2)
+    wcs.wcs.ctype, wcs.wcs.crval, wcs.wcs.crpix = ["RA---TAN", "DEC--TAN"], [ra_deg, dec_deg], [4.5, 4.5]
+    wcs.wcs.cdelt = [-1e-4, 1e-4]
+    light = np.random.default_rng(0).random((1, 8, 8)).astype(np.float32)
+    write_cutout(Cutout(object_id=path.name.split(".")[0], flux=light, bands=("i",), unit="nJy", wcs=wcs), path)
+
+
+def across_an_edge():
+    """Two positions 1 arcsec apart, with the edge of a cell of sky that is in another split between them."""
+    step = 1 / 3600
+    for row in range(900, 1700):
+        south, north = row * 0.1 - 90 - step / 2, row * 0.1 - 90 + step / 2
+        if split_of("", 10.0, south) != split_of("", 10.0, north):
+            return (10.0, south), (10.0, north)
+    raise AssertionError("no such edge")
+
+
+def test_twins_whose_own_files_say_where_they_are_go_into_one_split_too(tmp_path):
+    one, other = across_an_edge()
+    at(tmp_path / "a.fits", *one)
+    at(tmp_path / "b.fits", *other)
+    table = a_table(a=Labels(morphology="E"), b=Labels(morphology="E"))
+    first, second = classes_from_files([tmp_path], table, bands=("grey",), image_size=8)
+    assert first.split == second.split == split_of("a", *one)
+    assert (first.ra_deg, first.dec_deg) == pytest.approx(one)
+
+
+def test_galaxies_of_another_snapshot_keep_its_split(tmp_path):
+    at(tmp_path / "there.fits", 10.0, 5.0)
+    at(tmp_path / "here.fits", 10.0, 5.0 + 1 / 3600)
+    picture_file(tmp_path / "named.png", 8)
+    usual, named = split_of("", 10.0, 5.0), split_of("named")
+    others = {
+        "there": next(one for one in SPLITS if one != usual),
+        "named": next(one for one in SPLITS if one != named),
+    }
+    kind = {"bands": ("grey",), "image_size": 8}
+    table = a_table(**dict.fromkeys(others, Labels(morphology="E")))
+    there = [replace(one, split=others[one.object_id]) for one in classes_from_files([tmp_path], table, **kind)]
+    snapshot = build_class_snapshot(there, tmp_path / "sets", **kind)
+    table = a_table(**dict.fromkeys(("here", "named"), Labels(morphology="E")))
+    found = {one.object_id: one.split for one in classes_from_files([tmp_path], table, agree_with=[snapshot], **kind)}
+    assert found == {"here": others["there"], "named": others["named"]}
 
 
 def test_folds_of_a_store_change_nothing_that_it_has_written_down(tmp_path):
