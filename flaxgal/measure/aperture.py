@@ -95,7 +95,8 @@ def find_aperture(
         petrosian_radius=petrosian,
         kron_radius=kron,
     )
-    return aperture, _oddities(aperture, radius, ellipse, arm)
+    flags = _oddities(aperture, radius, ellipse, arm)
+    return aperture, flags | (Flag.OFF_CENTRE if sources.off_centre else Flag(0))
 
 
 def _oddities(aperture: Aperture, radius: np.ndarray, ellipse: Ellipse, arm: np.ndarray) -> Flag:

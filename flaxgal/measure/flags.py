@@ -34,6 +34,7 @@ class Flag(IntFlag):
     NOT_PSF_MATCHED = 2097152
     MASK_UNCERTAIN = 4194304
     WINDING_UNCERTAIN = 8388608
+    GALAXY_UNCERTAIN = 16777216
     BRIGHT_KNOT = 33554432
 
 
@@ -48,10 +49,10 @@ FLAG_MEANINGS = {
     Flag.MISSING_BAND: "a band sees no sky, not the galaxy's centre, or only about half of its aperture: no numbers",
     Flag.PICTURE: "an 8-bit picture: no linear flux, only the gamma-2.2 estimate",
     Flag.SKY_UNCERTAIN: "the sky's error alone makes the total light uncertain by more than 5 % in a band",
-    Flag.NO_GALAXY: "no source was found near the centre of the image: nothing is measured",
+    Flag.NO_GALAXY: "no galaxy was found, or none that can be told to be the one: nothing is measured",
     Flag.FAINT: "total light below 10 times its error in a band",
     Flag.NEGATIVE_LIGHT: "total light of a band is zero or negative: the band has no ratio",
-    Flag.OFF_CENTRE: "the galaxy's centre is more than a quarter of the image's side from the image's centre",
+    Flag.OFF_CENTRE: "the galaxy is over a quarter of the image's side off its centre, or nothing reaches that centre",
     Flag.CUT_BY_EDGE: "the Petrosian radius reaches the edge of the image: light is counted only inside the image",
     Flag.CROWDED: "other objects cover more than a quarter of the galaxy's aperture",
     Flag.TINY_MASK: "the arm mask has fewer than 5 pixels",
@@ -63,6 +64,7 @@ FLAG_MEANINGS = {
     Flag.MASK_UNCERTAIN: "the mask's own uncertainty makes the ratio uncertain by more than 0.1 in a band",
     Flag.WINDING_UNCERTAIN: "the arm mask does not say which way it winds: no chirality and no pitch angles",
     Flag.BRIGHT_KNOT: "compact sources in the arm mask, stars or knots of young stars, hold over 2.5 % of its light",
+    Flag.GALAXY_UNCERTAIN: "either of two objects may be the galaxy, and none stands out at the image's centre",
 }
 """One sentence for each flag; kept in the catalogue's metadata."""
 

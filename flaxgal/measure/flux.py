@@ -128,6 +128,7 @@ def _measure_light(cutout: Cutout, arms: np.ndarray, threshold: float, known: di
     together = detection_image(flux[seen] - guess[seen, None, None], np.maximum(noise, least)[seen], usable[seen])
     sources = find_sources(together, arm)
     if not sources.found:
+        flags |= Flag.GALAXY_UNCERTAIN if sources.uncertain else Flag(0)
         return Measurement(**known, flags=flags | Flag.NO_GALAXY, bands=dict.fromkeys(bands, BandFlux()))
     # Where only some bands see the galaxy, it looks fainter than it is: shapes are read where all do.
     own = np.asarray(usable[seen].all(axis=0)) & ~sources.others

@@ -21,9 +21,18 @@ DETECTION_SIGMA = 2.0
 DETECTION_PIXELS = 5
 SIGNIFICANT_SIGMA = 5.0
 GROWTH_PIXELS = 3.0
-NEAR_SHARE = 0.08
-"""How far from the frame's centre a nucleus is looked for: a Gaussian's standard deviation over the shorter side."""
-CLIMB_PIXELS = 2
+AT_CENTRE, NEAR_CENTRE = 0.06, 0.1
+"""How far from the frame's centre, over its shorter side, an object of its own is the target whatever lies around it,
+and how far the target may lie to be where cutouts have it."""
+ALONE, DOUBTFUL = 0.5, 0.8
+"""An object of its own is parted from all that is brighter by a valley below this share of its height; with a valley
+between the two a peak at the centre may be an object or a knot in the arm of a greater one."""
+RIVAL = 0.7
+"""Of two objects off the centre neither is the target if the lesser has more than this share of the other's worth."""
+UNSEEN = 0.4
+"""What light whose opposite place lies outside the frame counts when a nucleus is looked for: it may have a partner."""
+BRIGHTEST_TOPS = 8
+TOP_PIXELS = 5
 DEBLEND = {"n_pixels": 10, "n_levels": 16, "contrast": 0.005}
 """How deep a saddle parts two objects; see photutils.segmentation.deblend_sources."""
 STAR_PIXELS = 2.0
@@ -51,13 +60,17 @@ class Sources:
     others: Bool[np.ndarray, "y x"]
     """True where another object's light dominates or disturbs."""
     peak: tuple[float, float]
-    """(y, x) of the galaxy's brightest point, in pixels; NaN without a galaxy."""
+    """(y, x) of the galaxy's nucleus, in pixels; NaN without a galaxy."""
+    off_centre: bool = False
+    """True where nothing lies at the frame's centre, and the galaxy is what outshines all else."""
     knot_share: float = 0.0
     """Light of the peaks in the arm mask that are stars or knots, and were left in, ÷ that of the mask."""
+    uncertain: bool = False
+    """True where there are objects and none can be told to be the galaxy: `galaxy` is all False."""
 
     @property
     def found(self) -> bool:
-        """Whether there is a galaxy near the centre."""
+        """Whether there is a galaxy."""
         return bool(self.galaxy.any())
 
 
@@ -85,23 +98,21 @@ def find_sources(detection: Float[np.ndarray, "y x"], arm_mask: Bool[np.ndarray,
     labels = _detected(smooth, DETECTION_SIGMA * noise)
     number = int(labels.max())
     labels = np.where(_significant(smooth, labels, number, noise), labels, 0)
-    central = _central_label(smooth, labels, number)
-    if central == 0:
-        nobody = np.zeros(detection.shape, bool)
-        return Sources(galaxy=nobody, others=_grown(labels > 0), peak=(np.nan, np.nan))
-    galaxy = labels == central
-    peak = _peak(smooth, galaxy)
+    nobody = np.zeros(detection.shape, bool)
+    if not labels.any():
+        return Sources(nobody, nobody, (np.nan, np.nan))
+    label, at_centre, rivalled = _target_label(smooth, labels, number)
+    galaxy = labels == label
+    peak = _nucleus(smooth, galaxy, SIGNIFICANT_SIGMA * noise, rivalled=rivalled)
+    if peak is None:
+        return Sources(nobody, _grown(labels > 0), (np.nan, np.nan), uncertain=True)
     others = _grown((labels > 0) & ~galaxy)
     stars, knots = _stars(detection, galaxy, arm_mask, peak)
     others |= stars
     others |= _blended(smooth, galaxy, arm_mask, peak, others)
     arm_light = float(detection[arm_mask & galaxy].sum())
-    return Sources(
-        galaxy=galaxy & ~others,
-        others=others,
-        peak=peak,
-        knot_share=float(knots[~others].sum()) / arm_light if arm_light > 0 else 0.0,
-    )
+    knot_share = float(knots[~others].sum()) / arm_light if arm_light > 0 else 0.0
+    return Sources(galaxy & ~others, others, peak, off_centre=not at_centre, knot_share=knot_share)
 
 
 def _white_noise_through(sigma: float) -> float:
@@ -120,43 +131,76 @@ def _detected(image: np.ndarray, threshold: float | np.ndarray) -> Int[np.ndarra
     return np.zeros(image.shape, int) if found is None else np.asarray(found.data, int)
 
 
-def _central_label(smooth: np.ndarray, labels: np.ndarray, number: int) -> int:
-    """The label of the detected object nearest the centre, within a fifth of the frame; 0 when there is none.
+def _target_label(smooth: np.ndarray, labels: np.ndarray, number: int) -> tuple[int, bool, bool]:
+    """The label of the detected object that a cutout was made for; whether it reaches the frame's centre; has a rival.
 
-    Among objects at about the same distance the brighter one is taken.
+    Of objects at about the same distance from the centre it is the brighter one; where none reaches the centre, the one
+    that outshines each other. Light counts by its root, a mean of light and area, as stars are bright but small.
     """
-    if number == 0:
-        return 0
-    y, x = np.indices(labels.shape)
-    middle = (np.array(labels.shape) - 1) / 2
-    distance = np.hypot(y - middle[0], x - middle[1])
+    distance, reach = _from_middle(labels.shape), NEAR_CENTRE * min(labels.shape)
     nearest = np.full(number + 1, np.inf)
     np.minimum.at(nearest, labels.ravel(), distance.ravel())
-    light = np.bincount(labels.ravel(), weights=smooth.ravel(), minlength=number + 1)
-    reach = 0.2 * min(labels.shape)
-    worth = np.where(nearest <= reach, light * np.exp(-0.5 * np.square(nearest / (0.1 * min(labels.shape)))), 0.0)
-    worth[0] = 0.0
+    nearest[0] = np.inf
+    worth = np.bincount(labels.ravel(), weights=np.sqrt(np.maximum(smooth, 0.0)).ravel(), minlength=number + 1)
+    worth *= np.exp(-0.5 * np.square(nearest / reach)) if nearest.min() <= reach else np.isfinite(nearest)
+    second, first = np.sort(worth)[-2:]
     best = int(worth.argmax())
-    return best if worth[best] > 0 else 0
+    return best, bool(nearest[best] <= reach), bool(second > RIVAL * first)
 
 
-def _peak(smooth: np.ndarray, galaxy: np.ndarray) -> tuple[float, float]:
-    """The brightest point of the galaxy, with points far from the frame's centre held less likely to be its nucleus.
+def _from_middle(shape: tuple[int, int]) -> Float[np.ndarray, "y x"]:
+    """Distance of each pixel from the middle of a frame."""
+    y, x = np.indices(shape)
+    return np.hypot(y - (shape[0] - 1) / 2, x - (shape[1] - 1) / 2)
 
-    From the flank of a nucleus that is off the centre, one climbs to its top.
+
+def _nucleus(smooth: np.ndarray, galaxy: np.ndarray, least: float, *, rivalled: bool) -> tuple[float, float] | None:
+    """The peak that is the middle of the detected galaxy; None where it lies off the centre and another may be meant.
+
+    A galaxy looks much the same from its nucleus in opposite directions, and from an arm, a knot or a star on it does
+    not: of all peaks the nucleus is the one with most light, by its root, on either side alike. An object of its own at
+    the very centre of the frame goes before a greater one at the side, as cutouts are made about their target.
+    `rivalled` says that another detected object is as great; two may also run together in this one.
     """
-    y, x = np.indices(galaxy.shape)
-    middle = (np.array(galaxy.shape) - 1) / 2
-    near = np.exp(-0.5 * ((y - middle[0]) ** 2 + (x - middle[1]) ** 2) / (NEAR_SHARE * min(galaxy.shape)) ** 2)
-    own = np.where(galaxy, smooth, -np.inf)
-    place, higher = divmod(int(np.argmax(own * near)), galaxy.shape[1]), None
-    while place != higher:
-        higher = place
-        row, column = (slice(max(at - CLIMB_PIXELS, 0), at + CLIMB_PIXELS + 1) for at in place)
-        around = own[row, column]
-        up = divmod(int(np.argmax(around)), around.shape[1])
-        place = (row.start + up[0], column.start + up[1])
-    return float(place[0]), float(place[1])
+    from_middle, side = _from_middle(galaxy.shape), min(galaxy.shape)
+    top = (smooth == ndimage.maximum_filter(smooth, TOP_PIXELS)) & galaxy & (smooth > least)
+    places = np.argwhere(top)
+    places = places[np.argsort(-smooth[top], kind="stable")]
+    far = from_middle[tuple(places.T)]
+    kept = (np.arange(len(places)) < BRIGHTEST_TOPS) | (far <= NEAR_CENTRE * side)
+    places, far = places[kept], far[kept]
+    worth = _alike(np.sqrt(np.where(galaxy, np.maximum(smooth, 0.0), 0.0)), places)
+    best = int(worth.argmax())
+    if far[best] > NEAR_CENTRE * side:
+        central = far <= AT_CENTRE * side
+        own, perhaps = (_standing_alone(smooth, galaxy, places, share) for share in (ALONE, DOUBTFUL))
+        if (own & central).any():
+            best = int(np.where(own & central, worth, 0.0).argmax())
+        elif rivalled or (perhaps & central).any() or (own & (worth > RIVAL * worth[best])).sum() > own[best]:
+            return None
+    return float(places[best][0]), float(places[best][1])
+
+
+def _alike(light: Float[np.ndarray, "y x"], places: Int[np.ndarray, "place 2"]) -> Float[np.ndarray, " place"]:
+    """Light that has as much on the opposite side of a place, for each place."""
+    here = np.argwhere(light > 0)
+    own, worth = light[tuple(here.T)], np.zeros(len(places))
+    for number, place in enumerate(places):
+        there = 2 * place - here
+        seen = ((there >= 0) & (there < light.shape)).all(axis=1)
+        worth[number] = np.minimum(own[seen], light[tuple(there[seen].T)]).sum() + UNSEEN * own[~seen].sum()
+    return worth
+
+
+def _standing_alone(
+    smooth: np.ndarray, galaxy: np.ndarray, places: Int[np.ndarray, "place 2"], share: float
+) -> Bool[np.ndarray, " place"]:
+    """Whether nothing brighter hangs together with a peak above a valley of some share of its height, for each peak."""
+    alone = np.zeros(len(places), bool)
+    for number, (row, column) in enumerate(places):
+        regions, _ = ndimage.label(galaxy & (smooth > share * smooth[row, column]))
+        alone[number] = smooth[regions == regions[row, column]].max() <= smooth[row, column]
+    return alone
 
 
 def _significant(smooth: np.ndarray, labels: np.ndarray, number: int, noise: float) -> np.ndarray:

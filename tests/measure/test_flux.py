@@ -396,10 +396,12 @@ def test_a_real_hsc_early_type_and_a_real_cube_go_through(real_data):
         assert row.flags & Flag.NO_VARIANCE
 
 
-def test_a_real_coadd_without_a_galaxy_at_its_centre_says_what_is_odd(real_data):
+def test_the_galaxy_at_the_centre_of_a_real_coadd_is_measured_and_no_brighter_star(real_data):
     cutout = read_cutout(real_data / "hsc" / "cutout-HSC-R-9071-s18a_wide-181211-014627.fits")
     mask = np.zeros(cutout.image_shape, bool)
-    mask[225:240, 215:230] = True
+    mask[235:242, 220:235] = True
     row = measure_cutout(cutout, mask)
-    assert row.flags & (Flag.MASK_OUTSIDE_GALAXY | Flag.NO_GALAXY)
-    assert not row.flags & Flag.NO_VARIANCE
+    assert (row.centre_y, row.centre_x) == pytest.approx((248.4, 227.7), abs=2)
+    assert row.flags == Flag(0)
+    mask[225:240, 150:170] = True
+    assert measure_cutout(cutout, mask).flags & Flag.MASK_OUTSIDE_GALAXY
