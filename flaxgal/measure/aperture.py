@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -29,6 +29,8 @@ APERTURE_KRONS = 2.5
 """Bertin & Arnouts 1996, A&AS 117, 393: 2.5 Kron radii hold at least 94 % of a galaxy's light."""
 GROWTH_RING = 1.25
 """Outer radius of the ring in which the curve of growth is looked at, in units of the aperture's."""
+UNKNOWN_SHAPE = (0.1, 20.0)
+"""Errors of the axis ratio and of the position angle, in degrees, of a shape that came without."""
 EDGE_ON = 0.27
 """Axis ratio of a disc that is a fifth as thick as wide at an inclination of 80 degrees: arms lie behind each other."""
 
@@ -50,6 +52,8 @@ class Aperture:
     half_light_radius: float
     petrosian_radius: float
     kron_radius: float
+    other_rings: tuple[Int[np.ndarray, "y x"], ...] = ()
+    """`ring`, had the galaxy's shape an axis ratio one sigma larger, and a position angle one sigma larger."""
 
     @cached_property
     def rings(self) -> int:
@@ -94,6 +98,9 @@ def find_aperture(
         half_light_radius=half_light,
         petrosian_radius=petrosian,
         kron_radius=kron,
+        other_rings=tuple(
+            np.rint(elliptical_radius(other, ring.shape)).astype(int) for other in _other_shapes(ellipse)
+        ),
     )
     flags = _oddities(aperture, radius, ellipse, arm)
     return aperture, flags | (Flag.OFF_CENTRE if sources.off_centre else Flag(0))
@@ -115,6 +122,15 @@ def _oddities(aperture: Aperture, radius: np.ndarray, ellipse: Ellipse, arm: np.
     if ellipse.axis_ratio < EDGE_ON:
         flags |= Flag.EDGE_ON
     return flags
+
+
+def _other_shapes(ellipse: Ellipse) -> tuple[Ellipse, Ellipse]:
+    """Ellipses that the errors of a galaxy's shape allow as well: one with another axis ratio, and one turned."""
+    ratio = ellipse.axis_ratio + (ellipse.axis_ratio_error or UNKNOWN_SHAPE[0])
+    turned = ellipse.position_angle_deg + (ellipse.position_angle_error_deg or UNKNOWN_SHAPE[1])
+    if ratio > 1:
+        ratio = 2 * ellipse.axis_ratio - ratio
+    return replace(ellipse, axis_ratio=max(ratio, 0.1)), replace(ellipse, position_angle_deg=turned)
 
 
 def kron_radius(profile: Profile, axis_ratio: float, *, within: float) -> float:

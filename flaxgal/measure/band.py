@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Bool, Float64
@@ -23,6 +23,10 @@ TOTAL_FLOOR = 0.005
 found on mock galaxies that are bright enough to have no other."""
 LEAST_SEEN = 0.55
 """A band that sees less of the aperture is not measured. Drawn spirals seen to 52 % lost 6 % of their light."""
+UNEVEN_PIXELS = 7.0
+"""Pixels of the disc between arms that are brighter or fainter than their ring together, as far as it matters for its
+mean there: about a disc of seeing. With it and the tilt, 63 and 74 % of contrasts of mock spirals of 64 and 128 pixels
+lie within their error; with patches of the size of `coherent_pixels` and without the tilt 73 and 83 %."""
 GROWING_SHARE = 0.02
 UNCERTAIN_MASK = 0.1
 NAN = float("nan")
@@ -36,6 +40,8 @@ class DrawnMask:
     """Within the galaxy's aperture."""
     clear: Bool[np.ndarray, "y x"]
     """Within the aperture, and clear of all arms."""
+    other_discs: tuple[Float64[np.ndarray, "y x"], ...] = ()
+    """Weights whose sum with the light is the disc's where the arms are, had the galaxy one of its `other_rings`."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,7 +72,11 @@ def draw_masks(arms: np.ndarray, threshold: float, aperture: Aperture) -> tuple[
     levels = () if arms.dtype == bool else mask_thresholds(threshold)
     masks = [arms if arms.dtype == bool else arms > threshold, *(arms > level for level in levels)]
     masks = [mask & aperture.inside for mask in masks]
-    return tuple(DrawnMask(mask, interarm_region(mask, aperture.inside)) for mask in masks)
+    first, *others = [DrawnMask(mask, interarm_region(mask, aperture.inside)) for mask in masks]
+    clear = first.clear & aperture.alone
+    weights = [(ring, interarm_weights(first.arm, clear, ring)) for ring in aperture.other_rings]
+    discs = tuple(np.where(clear, weight[ring], 0.0) for ring, weight in weights if weight is not None)
+    return replace(first, other_discs=discs), *others
 
 
 def measure_band(
@@ -148,10 +158,12 @@ def _band_flux(
     floor = TOTAL_FLOOR * total
     disc = total - bulge.flux
     bulge_in_arms = float(bulge.profile[aperture.ring[mask.arm]].sum()) / bulge.flux if bulge.flux > 0 else 0.0
-    # What moves each number besides its pixels: light beyond the aperture, the bulge taken off, a disc that is uneven.
+    # What moves each number besides its pixels: light beyond the aperture, the bulge taken off, a disc that is uneven
+    # or tilted otherwise.
     of_disc = np.hypot(to_disc * floor, (to_disc - bulge_in_arms) * bulge.error) / disc if disc > 0 else NAN
     between = None if numbers.between is None else np.where(mask.clear & good, numbers.between[aperture.ring], 0.0)
-    uneven = _unevenness(light, between, aperture, noise)
+    tilted = [float(np.einsum("yx,yx", disc, light)) - numbers.below for disc in mask.other_discs]
+    uneven = np.hypot(_unevenness(light, between, aperture, noise), np.linalg.norm(tilted))
     others = [
         0.0,
         ratio * TOTAL_FLOOR,
@@ -185,7 +197,7 @@ def _arm_numbers(
     disc = total - bulge.flux
     to_disc = (arm_flux - float(bulge.profile[aperture.ring[mask.arm]].sum())) / disc if disc > 0 else NAN
     clear = mask.clear & good
-    between = interarm_weights(mask.arm, clear, aperture)
+    between = interarm_weights(mask.arm, clear, aperture.ring)
     by_ring = np.bincount(aperture.ring[clear], light[clear], minlength=aperture.rings)
     below = NAN if between is None else float(between @ by_ring)
     contrast = arm_flux / below if below > 0 else NAN
@@ -228,7 +240,7 @@ def _unevenness(light: np.ndarray, between: np.ndarray | None, aperture: Apertur
     profile = radial_profile(light, ring, between > 0, aperture.rings)
     own = np.square(profile.scatter) - radial_profile(noise.pixel, ring, between > 0, aperture.rings).mean
     own = np.maximum(np.nan_to_num(own), 0.0)
-    return float(np.sqrt(noise.coherent * (np.square(between) * own[ring]).sum()))
+    return float(np.sqrt(UNEVEN_PIXELS * (np.square(between) * own[ring]).sum()))
 
 
 def _noise(

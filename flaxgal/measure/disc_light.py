@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from scipy import ndimage
 
 from flaxgal.measure.aperture import Aperture
@@ -100,16 +100,16 @@ def interarm_region(arm: Bool[np.ndarray, "y x"], seen: Bool[np.ndarray, "y x"])
 
 
 def interarm_weights(
-    arm: Bool[np.ndarray, "y x"], between: Bool[np.ndarray, "y x"], aperture: Aperture
+    arm: Bool[np.ndarray, "y x"], between: Bool[np.ndarray, "y x"], ring: Int[np.ndarray, "y x"]
 ) -> Float[np.ndarray, " ring"] | None:
     """Weights w of the pixels `between`, ring by ring, for which Σ w·light is what their disc has where the arms are.
 
     Ring by ring: arm pixels of a ring times the mean of its pixels between arms; a ring that has fewer than three of
     those gets its mean from the rings around it. None where no ring, or no ring near the arms, has any.
     """
-    rings = aperture.rings
-    of_arm = np.bincount(aperture.ring[arm], minlength=rings)
-    of_disc = np.bincount(aperture.ring[between], minlength=rings)
+    rings = int(ring.max()) + 1
+    of_arm = np.bincount(ring[arm], minlength=rings)
+    of_disc = np.bincount(ring[between], minlength=rings)
     known = np.flatnonzero(of_disc >= LEAST_INTERARM)
     armed = np.flatnonzero(of_arm)
     if known.size == 0 or armed.size == 0 or of_arm[known[0] : known[-1] + 1].sum() < 0.8 * of_arm.sum():
