@@ -133,6 +133,7 @@ OTHER_COLUMNS = {
     "axis_ratio_error": _number(None, "1 sigma of axis_ratio; missing where isophotes could not be fitted"),
     "position_angle_deg": _number("deg", "of the major axis, from +x towards +y on the pixel grid"),
     "position_angle_error_deg": _number("deg", "1 sigma of position_angle_deg"),
+    "position_angle_sky_deg": _number("deg", "of the major axis on the sky, east of north; missing without a WCS"),
     "centre_x": _number("pix", "centre of the isophotes; the first pixel is 0"),
     "centre_y": _number("pix", "centre of the isophotes; the first pixel is 0"),
     "pixel_scale_arcsec": _number("arcsec", "side of a pixel"),

@@ -21,6 +21,7 @@ from flaxgal.measure.colours import measure_colours
 from flaxgal.measure.disc import PICTURE_NOISE, linear_light
 from flaxgal.measure.flags import Flag
 from flaxgal.measure.fourier import measure_fourier
+from flaxgal.measure.geometry import sky_position_angle_deg
 from flaxgal.measure.isophotes import isophote_ellipse, psf_fwhm_pixels
 from flaxgal.measure.record import BandFlux, Colour, Measurement
 from flaxgal.measure.sources import detection_image, find_sources
@@ -170,6 +171,7 @@ def _measure_light(cutout: Cutout, arms: np.ndarray, threshold: float, known: di
         axis_ratio_error=ellipse.axis_ratio_error or NAN,
         position_angle_deg=ellipse.position_angle_deg,
         position_angle_error_deg=ellipse.position_angle_error_deg or NAN,
+        position_angle_sky_deg=sky_position_angle_deg(ellipse.position_angle_deg, ellipse.centre, cutout.wcs),
         inclination_deg=_inclination_deg(ellipse.axis_ratio),
         half_light_radius_pixels=aperture.half_light_radius,
         petrosian_radius_pixels=aperture.petrosian_radius,

@@ -94,6 +94,8 @@ class Measurement:
     position_angle_deg: float = NAN
     """Of the major axis, from +x towards +y on the pixel grid."""
     position_angle_error_deg: float = NAN
+    position_angle_sky_deg: float = NAN
+    """Of the major axis on the sky, from north through east; NaN without a WCS."""
     half_light_radius_pixels: float = NAN
     petrosian_radius_pixels: float = NAN
     pixel_scale_arcsec: float = NAN
