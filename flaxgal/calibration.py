@@ -2,14 +2,15 @@
 
 Written into the run folder when training ends, of the weights that the run is applied with:
 
-    calibration.json    the temperature of its probabilities, fitted on validation galaxies
+    calibration.json    the temperatures of its probabilities, fitted on validation galaxies
     trust.npz           where its training galaxies lie among its features, and how far from them validation galaxies do
 """
 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -66,6 +67,12 @@ class Calibration:
     familiar: Familiar
     validation_distance: Float64[np.ndarray, " n"]
     """Of the validation galaxies from the training galaxies, rising."""
+    averaged: Mapping[int, float] = field(default_factory=dict)
+    """The temperature where probabilities are averaged over so many orientations; none in runs of an older flaxgal."""
+
+    def temperature_of(self, orientations: int) -> float:
+        """What to divide logits by whose probabilities are averaged over so many orientations."""
+        return self.averaged.get(orientations, self.temperature)
 
     @property
     def outlier_threshold(self) -> float:
@@ -74,7 +81,7 @@ class Calibration:
 
 
 def fit_temperature(
-    logits: Float[np.ndarray, "n output"], target: Float[np.ndarray, "n output"], *, ordered: bool = False
+    logits: Float[np.ndarray, "*orientation n output"], target: Float[np.ndarray, "n output"], *, ordered: bool = False
 ) -> float:
     """The temperature that makes what galaxies are most likely, given their logits (Guo et al. 2017, ICML, sec. 4.2).
 
@@ -83,6 +90,9 @@ def fit_temperature(
 
     Parameters
     ----------
+    logits
+        With a leading axis those of several orientations, whose probabilities are averaged: an average is less sure
+        than each, so its temperature is another.
     target
         Of each galaxy, from `LabelSchema.target`.
     ordered
@@ -99,13 +109,18 @@ def fit_temperature(
 
 
 def mean_loss(
-    logits: Float[np.ndarray, "n output"], target: Float[np.ndarray, "n output"], *, ordered: bool = False
+    logits: Float[np.ndarray, "*orientation n output"], target: Float[np.ndarray, "n output"], *, ordered: bool = False
 ) -> float:
-    """Negative logarithm of the likelihood of a galaxy (of ordered classes: of a step), in nats, on average."""
-    logits = logits.astype(np.float64)
+    """Negative logarithm of the likelihood of a galaxy (of ordered classes: of a step), in nats, on average.
+
+    The probabilities are the means over the orientations, where there are several.
+    """
+    logits = logits.astype(np.float64).reshape(-1, *target.shape)
     if ordered:
-        return float((np.logaddexp(0, logits) - target * logits).mean())
-    return float((logsumexp(logits, axis=1) - (target * logits).sum(axis=1)).mean())
+        passed, not_passed = (_log_mean(-np.logaddexp(0, sign * logits)) for sign in (-1, 1))
+        return float(-(target * passed + (1 - target) * not_passed).mean())
+    each = logits - logsumexp(logits, axis=-1, keepdims=True)
+    return float(-(target * _log_mean(each)).sum(axis=1).mean())
 
 
 def familiar_features(features: Float[np.ndarray, "n feature"], labels: Int[np.ndarray, " n"]) -> Familiar:
@@ -145,6 +160,7 @@ def write_calibration(run_folder: Path, calibration: Calibration) -> None:
     said = {
         "step": calibration.step,
         "temperature": calibration.temperature,
+        "averaged_temperatures": {str(number): value for number, value in calibration.averaged.items()},
         "outlier_threshold": calibration.outlier_threshold,
         "validation_galaxies": len(calibration.validation_distance),
     }
@@ -165,12 +181,14 @@ def read_calibration(run_folder: Path | str) -> Calibration | None:
         return None
     try:
         said = json.loads(told.read_text(encoding="utf-8"))
+        averaged = said.get("averaged_temperatures", {})
         with np.load(trust) as arrays:
             found = Calibration(
                 step=int(said["step"]),
                 temperature=float(said["temperature"]),
                 familiar=Familiar(means=arrays["means"], precision=arrays["precision"]),
                 validation_distance=arrays["validation_distance"],
+                averaged={int(number): float(value) for number, value in averaged.items()},
             )
             same = int(arrays["step"]) == found.step
     except Exception as error:  # NumPy and zipfile raise whatever they like for damaged files
@@ -184,3 +202,8 @@ def read_calibration(run_folder: Path | str) -> Calibration | None:
             f"them made again (flaxgal train --resume)"
         )
     return found
+
+
+def _log_mean(logarithms: Float[np.ndarray, "orientation n output"]) -> Float[np.ndarray, "n output"]:
+    """The logarithm of the mean over orientations."""
+    return logsumexp(logarithms, axis=0) - np.log(len(logarithms))

@@ -22,6 +22,7 @@ from flaxgal.calibration import (
 from flaxgal.checkpoint import load_classifier
 from flaxgal.class_losses import class_cross_entropy, galaxy_weights, ordinal
 from flaxgal.class_metrics import accuracy, balanced_accuracy, class_confusion
+from flaxgal.classify import oriented_logits
 from flaxgal.config import ClassifyConfig
 from flaxgal.datasets.augment import augment_pictures
 from flaxgal.datasets.feed import Feed, Pixels, padded_batches, pixels_for, unpack
@@ -38,6 +39,9 @@ MEAN_ERROR = Measure("validation_mean_error", "mean error", rises=False)
 
 FAMILIAR_GALAXIES = 8192
 """Training galaxies, at most, that those to classify are compared with."""
+
+AVERAGED = (2, 4, 8)
+"""Orientations whose mean gets a temperature of its own."""
 
 Batch = tuple[Float[Array, "n y x band"], Float[Array, "n output"], Float[Array, " n"]]
 
@@ -119,12 +123,17 @@ class Classifying:
         checked = [_found(run.model, batch, real) for batch, real in padded_batches(held_out, batch_size)]
         features, _, target = map(np.concatenate, zip(*seen, strict=True))
         familiar = familiar_features(features, _class_numbers(target, self.schema))
-        features, logits, target = map(np.concatenate, zip(*checked, strict=True))
+        features, _, target = map(np.concatenate, zip(*checked, strict=True))
+        seen_from = oriented_logits(run.model, validation.image, run.schema, orientations=max(AVERAGED))
+        one, *several = (
+            fit_temperature(seen_from[:number], target, ordered=self.schema.ordered) for number in (1, *AVERAGED)
+        )
         calibration = Calibration(
             step=run.step,
-            temperature=fit_temperature(logits, target, ordered=self.schema.ordered),
+            temperature=one,
             familiar=familiar,
             validation_distance=np.sort(familiar.distance(features)),
+            averaged=dict(zip(AVERAGED, several, strict=True)),
         )
         write_calibration(folder, calibration)
 

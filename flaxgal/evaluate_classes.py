@@ -69,7 +69,7 @@ def evaluate_classes(
     schema, model = run.schema, run.config.model
     not_compared = check_held_out(run_folder, about.folder, split)
     galaxies = load_classes(about.folder, split, schema=schema.name, bands=model.bands, image_size=model.image_size)
-    temperature = temperature_of(run_folder)
+    temperature = temperature_of(run_folder, orientations)
     logits = _logits(run, galaxies, orientations, batch_size)
     before, after = (probabilities(logits, schema, temperature=one) for one in (1.0, temperature or 1.0))
     table = score_classes(galaxies, after, schema)
@@ -116,8 +116,10 @@ def score_classes(galaxies: ClassExamples, probability: Float64[np.ndarray, "n c
     return table
 
 
-def temperature_of(run_folder: Path | str) -> float | None:
-    """What logits of a run are divided by, fitted on its validation galaxies; None if that was not done.
+def temperature_of(run_folder: Path | str, orientations: int = 1) -> float | None:
+    """What logits of a run are divided by whose probabilities are averaged over so many orientations.
+
+    Fitted on its validation galaxies; None if that was not done.
 
     Raises
     ------
@@ -125,7 +127,7 @@ def temperature_of(run_folder: Path | str) -> float | None:
         If the file that says it is damaged.
     """
     found = read_calibration(run_folder)
-    return None if found is None else found.temperature
+    return None if found is None else found.temperature_of(orientations)
 
 
 _DESCRIPTIONS = {

@@ -243,7 +243,7 @@ def _terms(applied: _Applied, choices: ClassChoices) -> Terms:
         orientations=choices.orientations,
         crop=applied.crop,
         most_entropy=choices.most_entropy,
-        temperature=None if calibration is None else calibration.temperature,
+        temperature=None if calibration is None else calibration.temperature_of(choices.orientations),
         outlier_threshold=None if calibration is None else calibration.outlier_threshold,
     )
 
@@ -336,7 +336,8 @@ def _rows(seen: Sequence[_Seen], applied: _Applied) -> list[ClassRow]:
             f"run {run.name}: answers with no number to galaxies such as {seen[0].cutout.object_id}: training went "
             f"astray; train again with a lower learning rate"
         )
-    chances = probabilities(logits[:, :number], run.schema, temperature=1.0 if known is None else known.temperature)
+    temperature = 1.0 if known is None else known.temperature_of(applied.orientations)
+    chances = probabilities(logits[:, :number], run.schema, temperature=temperature)
     distances = np.full(number, math.nan) if known is None else known.familiar.distance(features[:number])
     return [
         ClassRow(

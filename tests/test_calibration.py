@@ -12,6 +12,8 @@ from flaxgal.calibration import (
     read_calibration,
     write_calibration,
 )
+from flaxgal.classify import probabilities
+from flaxgal.survey.schemas import SCHEMAS
 
 
 def calibrated(number, outputs, *, ordered, seed=0):
@@ -37,6 +39,26 @@ def test_no_other_temperature_is_more_likely(ordered):
     best = fit_temperature(logits, target, ordered=ordered)
     losses = [mean_loss(logits / (best * factor), target, ordered=ordered) for factor in (0.98, 1.0, 1.02)]
     assert np.argmin(losses) == 1
+
+
+@pytest.mark.parametrize("ordered", [False, True])
+def test_an_average_over_orientations_gets_the_temperature_that_makes_the_average_most_likely(ordered):
+    schema = SCHEMAS["t_type" if ordered else "morphology"]
+    logits, target = calibrated(400, schema.outputs, ordered=ordered)
+    seen_from = 3 * logits + np.random.default_rng(1).normal(0, 3, (8, *logits.shape))
+    best = fit_temperature(seen_from, target, ordered=ordered)
+
+    def minus_log_likelihood(temperature):
+        if ordered:
+            chance = (1 / (1 + np.exp(-seen_from / temperature))).mean(axis=0)
+            return -np.log(np.where(target > 0, chance, 1 - chance)).mean()
+        chance = probabilities(seen_from, schema, temperature=temperature)
+        return -np.log((target * chance).sum(axis=1)).mean()
+
+    losses = [minus_log_likelihood(best * factor) for factor in (0.95, 1.0, 1.05)]
+    assert np.argmin(losses) == 1
+    assert mean_loss(seen_from / best, target, ordered=ordered) == pytest.approx(losses[1])
+    assert best < 0.9 * fit_temperature(seen_from[0], target, ordered=ordered)  # a mean is less sure than each
 
 
 def test_the_best_temperature_of_a_network_that_is_right_in_three_of_four_is_known():
@@ -91,11 +113,12 @@ def test_the_run_folder_keeps_it(tmp_path):
     assert read_calibration(tmp_path) is None
     distance = np.linspace(0, 10, 201)
     familiar = Familiar(means=np.eye(2, 3), precision=np.eye(3))
-    kept = Calibration(step=40, temperature=1.7, familiar=familiar, validation_distance=distance)
+    kept = Calibration(step=40, temperature=1.7, familiar=familiar, validation_distance=distance, averaged={8: 1.2})
     assert kept.outlier_threshold == pytest.approx(9.95)
     write_calibration(tmp_path, kept)
     found = read_calibration(tmp_path)
     assert (found.step, found.temperature, found.outlier_threshold) == (40, 1.7, kept.outlier_threshold)
+    assert [found.temperature_of(number) for number in (1, 2, 8)] == [1.7, 1.7, 1.2]
     np.testing.assert_array_equal(found.familiar.means, familiar.means)
     np.testing.assert_array_equal(found.familiar.precision, familiar.precision)
     (tmp_path / "trust.npz").write_bytes(b"damaged")

@@ -39,7 +39,7 @@ MAY_IMPORT = {
     "inputs": f"config survey labels {_SNAPSHOTS} {_BATCHES}",
     "calibration": "survey",
     "tasks segmenting classifying": (
-        f"config survey models calibration {_SNAPSHOTS} {_NETWORKS} {_CLASS_SCORES} {_BATCHES}"
+        f"config survey models calibration classify {_SNAPSHOTS} {_NETWORKS} {_CLASS_SCORES} {_BATCHES}"
     ),
     "train evaluate evaluate_classes predict predict_on_cluster": (
         f"config survey labels mock datasets.mocks models inputs distribute calibration tasks segmenting classifying "

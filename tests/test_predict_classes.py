@@ -42,7 +42,7 @@ from flaxgal.survey.schemas import SCHEMAS
 
 SMALL = ClassifierConfig(image_size=SIZE, widths=(4, 8), blocks=(1,), dropout=(0.0,))
 ARMS = UNetConfig(image_size=SIZE, widths=(4, 8), blocks=(1,), dropout=(0.0,))
-STEP, TEMPERATURE, CROP = 7, 1.7, 0.5
+STEP, TEMPERATURE, OF_EIGHT, CROP = 7, 1.7, 1.3, 0.5
 
 
 def classifier_run(
@@ -62,7 +62,7 @@ def classifier_run(
     if calibrated:
         familiar = familiar_features(features[:40], np.arange(40) % 2)
         distance = np.sort(familiar.distance(features[40:]))
-        write_calibration(folder, Calibration(STEP, TEMPERATURE, familiar, distance))
+        write_calibration(folder, Calibration(STEP, TEMPERATURE, familiar, distance, {8: OF_EIGHT}))
     return folder
 
 
@@ -112,7 +112,7 @@ def test_a_row_is_what_the_network_says_at_the_runs_temperature_and_crop(winding
     network = load_classifier(winding)
     seen = np.stack([class_picture(one, ("grey",), SIZE, CROP) for one in cutouts_from([galaxies])])
     logits = oriented_logits(network.model, seen, network.schema, orientations=8)
-    expected = probabilities(logits, network.schema, temperature=TEMPERATURE)
+    expected = probabilities(logits, network.schema, temperature=OF_EIGHT)
     np.testing.assert_allclose(chances(table), expected, atol=1e-5)
     np.testing.assert_allclose(table["entropy"], -(expected * np.log(expected)).sum(1) / np.log(3), atol=1e-5)
     assert list(table["class"]) == [network.schema.classes[k] for k in expected.argmax(1)]

@@ -14,12 +14,14 @@ from flax import nnx
 from toys import toy_config, toy_snapshot
 
 from flaxgal import checkpoint, runlog
-from flaxgal.calibration import read_calibration
+from flaxgal.calibration import fit_temperature, read_calibration
 from flaxgal.checkpoint import load_classifier, load_run, with_encoder
+from flaxgal.classify import oriented_logits
 from flaxgal.classifying import Classifying, weighed
 from flaxgal.config import AugmentConfig, ClassifierConfig, ClassLossConfig, DataConfig, OptimizerConfig, UNetConfig
 from flaxgal.datasets.augment import augment_pictures
 from flaxgal.datasets.feed import open_snapshots, read_validation, training_feed
+from flaxgal.datasets.loader import load_classes
 from flaxgal.datasets.morphology import build_class_snapshot
 from flaxgal.evaluate_classes import evaluate_classes
 from flaxgal.models.networks import new_network
@@ -94,6 +96,16 @@ def test_when_training_ends_the_temperature_and_the_training_galaxies_features_a
     noise = np.random.default_rng(0).random((6, SIZE, SIZE, 1), np.float32)
     seen, strange = (found.familiar.distance(np.asarray(run.model.features(jnp.asarray(x)))) for x in (image, noise))
     assert np.median(strange) > found.outlier_threshold > np.median(seen)
+
+
+def test_the_temperature_is_fitted_on_as_many_orientations_as_are_averaged(learnt, snapshot):
+    _, folder, _ = learnt
+    run, found = load_classifier(folder), read_calibration(folder)
+    held_out = load_classes(snapshot, "validation", schema="winding")
+    logits = oriented_logits(run.model, held_out.image, run.schema, orientations=8)
+    for number in (1, 2, 4, 8):
+        wanted = fit_temperature(logits[:number], held_out.target(run.schema) / np.float32(255))
+        assert found.temperature_of(number) == pytest.approx(wanted, rel=1e-3)
 
 
 def test_steps_compile_once(config, tmp_path, caplog):
