@@ -45,7 +45,7 @@ class Fourier:
     amplitudes: tuple[float, ...] = (NAN,) * MODES
     """A1 to A6 relative to the mean light (A0) at the same radius, averaged over the disc with the light's weight."""
     arm_number: int = 0
-    """Mode with the strongest logarithmic spiral, 0 when there is no light."""
+    """Mode with the strongest logarithmic spiral; 0 when there is no light, or too little of the disc is seen."""
     pitch_angle_deg: float = NAN
     """Of that mode."""
     chirality: Chirality = "-"
