@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 
 __all__ = ["figures"]
 
-_RATIO = re.compile(r"flux_ratio_(?!error|mask_error|gamma22)[A-Za-z0-9]+")
+_RATIO = re.compile(r"flux_ratio_(?!(?:mask_)?error_|gamma22$).+")
+"""The flux ratio of a band, whatever characters its name has."""
 _UNTRUE = ("mask_everything", "no_galaxy", "negative_light")
 """Flags whose galaxies say nothing about arms at large."""
 
@@ -107,9 +108,9 @@ def _statistics(
         if not np.isfinite(np.ma.filled(np.ma.asarray(kept[column], float), np.nan)).any():
             say(f"{column}: no galaxy has a number there; not drawn")
             continue
-        name = _in_words(column)
+        name, file = _in_words(column), column.replace("/", "-")
         values = np.ma.filled(np.ma.asarray(kept[column], float), np.nan)
-        print(save(distribution(values, name=name), out / f"{column}.png"))
+        print(save(distribution(values, name=name), out / f"{file}.png"))
         for quantity in QUANTITIES:
             relation = relate(kept, column, quantity, seed=seed, resamples=resamples)
             if relation is None:
@@ -119,7 +120,7 @@ def _statistics(
                 say(f"{column} against {quantity.name}: no galaxy is left after the cuts ({cuts}); not drawn")
             else:
                 relations.append(relation)
-                print(save(relation_figure(relation, name=name), out / f"{column}-{quantity.name}.png"))
+                print(save(relation_figure(relation, name=name), out / f"{file}-{quantity.name}.png"))
     if missing:
         say(
             f"the catalogue tells no {', '.join(sorted(missing))}; flaxgal measure --join TABLE brings such columns in "

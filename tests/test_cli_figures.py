@@ -108,6 +108,21 @@ def test_only_bands_ratios_are_drawn_and_not_their_errors(measured, capsys):
     ]
 
 
+@pytest.mark.parametrize("band", ["HSC_I2", "F115W-clear", "g/r"])
+def test_a_band_is_drawn_whatever_characters_its_name_has(tmp_path, band):
+    table = catalogue()
+    for name in ("flux_ratio", "flux_ratio_error", "flux_ratio_mask_error"):
+        table.rename_column(f"{name}_i", f"{name}_{band}")
+    table.write(tmp_path / "arms.ecsv", format="ascii.ecsv")
+    assert run(["figures", str(tmp_path / "arms.ecsv"), "--out", str(tmp_path / "f"), "--resamples", "5"]) == 0
+    file = band.replace("/", "-")
+    assert sorted(path.name for path in (tmp_path / "f").iterdir()) == [
+        f"flux_ratio_{file}-redshift.png",
+        f"flux_ratio_{file}.png",
+        "relations.ecsv",
+    ]
+
+
 def test_of_more_galaxies_than_the_page_takes_evenly_many_are_shown(measured, capsys):
     arguments = ["figures", str(measured / "arms.ecsv"), "--out", str(measured / "f"), "--resamples", "5"]
     run([*arguments, "--inputs", str(measured / "cutouts"), "--masks", str(measured / "maps"), "--gallery", "7"])
