@@ -23,11 +23,13 @@ from flaxgal.survey.opening import STORE_FILE, image_hdus, kind_of, naming_damag
 from flaxgal.survey.pictures import read_picture
 from flaxgal.survey.places import SAME_ARCSEC
 
-__all__ = ["find", "read_many", "read_one"]
+__all__ = ["find", "passed_over", "read_many", "read_one"]
 
 IMAGE_ENDINGS = re.compile(r"\.(fits|fit|fts)(\.(gz|fz|bz2))?$|\.(png|jpe?g|tiff?)$", re.IGNORECASE)
-NOT_CUTOUTS = re.compile(r"^\.|\.arms\.fits$|^psf[-_]|^masks?[-_.]|[-_.]masks?\.", re.IGNORECASE)
-"""Names in a folder that are passed over: hidden files, predictions, point-spread functions, masks."""
+NOT_CUTOUTS = re.compile(r"^\.|\.arms\.fits$", re.IGNORECASE)
+"""Names in a folder that are never those of cutouts: hidden files, predictions."""
+COMPANIONS = re.compile(r"^psf[-_]|^masks?[-_.]|[-_.]masks?\.", re.IGNORECASE)
+"""Names in a folder that are passed over as those of point-spread functions and masks beside a cutout."""
 
 SAME_PLACE_DEG = SAME_ARCSEC / 3600
 """Frames of several bands whose centres are closer than this are taken for one galaxy."""
@@ -83,6 +85,21 @@ def find(inputs: Sequence[PathLike] | PathLike) -> list[tuple[Path, ...]]:
         found = [group for files in _walk(path) for group in _grouped(files)]
         groups += found or [(path,)]
     return _grouped(loose) + groups
+
+
+def passed_over(inputs: Sequence[PathLike] | PathLike) -> list[Path]:
+    """Files in folders among `inputs` that `find` leaves out as their names are those of masks or PSFs.
+
+    Predictions and hidden files are not among them: nobody gives a galaxy such a name.
+    """
+    inputs = [inputs] if isinstance(inputs, str | Path) else inputs
+    return [
+        Path(here, name)
+        for path in map(Path, inputs)
+        for here, names in _folders(path)
+        for name in names
+        if COMPANIONS.search(name)
+    ]
 
 
 def read_many(inputs: Sequence[PathLike] | PathLike, **overrides: Any) -> Iterator[Cutout | Unreadable]:
@@ -156,15 +173,20 @@ def _common_name(paths: Sequence[Path], first: Cutout) -> str:
 
 
 def _walk(folder: Path) -> Iterator[list[Path]]:
-    """The image files of each folder at and below `folder`."""
+    """The cutouts' files of each folder at and below `folder`."""
+    for here, names in _folders(folder):
+        if images := [Path(here, name) for name in names if not COMPANIONS.search(name)]:
+            yield images
+
+
+def _folders(folder: Path) -> Iterator[tuple[str, list[str]]]:
+    """Each folder at and below `folder`, with the names in it that end as images."""
     for here, below, files in os.walk(folder):
         if STORE_FILE in files:
             below.clear()
             continue
         below[:] = sorted(name for name in below if not name.startswith(".") and name.lower() != "masks")
-        images = [name for name in sorted(files) if IMAGE_ENDINGS.search(name) and not NOT_CUTOUTS.search(name)]
-        if images:
-            yield [Path(here, name) for name in images]
+        yield here, [name for name in sorted(files) if IMAGE_ENDINGS.search(name) and not NOT_CUTOUTS.search(name)]
 
 
 def _grouped(files: Sequence[Path]) -> list[tuple[Path, ...]]:

@@ -10,6 +10,7 @@ from PIL import Image
 from flaxgal.labels.revisions import Revision
 from flaxgal.labels.store import Store
 from flaxgal.survey.cutout import Cutout, Unreadable, find_cutouts, read_cutout, read_cutouts
+from flaxgal.survey.reading import passed_over
 
 
 def touch(folder, *names):
@@ -31,9 +32,17 @@ def test_predictions_psfs_masks_and_other_files_are_passed_over(tmp_path):
     assert found_names(tmp_path) == [["a.fits"], ["b.png"], ["c.fits.gz"], ["sub/d.JPG"], ["sub/e.tiff"]]
 
 
-def test_a_file_that_is_named_itself_is_always_taken(tmp_path):
-    touch(tmp_path, "psf-a.fits")
-    assert find_cutouts(tmp_path / "psf-a.fits") == [(tmp_path / "psf-a.fits",)]
+@pytest.mark.parametrize("name", ["psf-a.fits", "ngc1_mask.fits", "masks.fits"])
+def test_a_file_that_is_named_itself_is_always_taken(tmp_path, name):
+    touch(tmp_path, name)
+    assert find_cutouts(tmp_path / name) == [(tmp_path / name,)]
+    assert passed_over(tmp_path / name) == []
+
+
+def test_images_passed_over_as_masks_and_psfs_are_known(tmp_path):
+    names = ["b_mask.png", "psf-calexp-HSC-R.fits", "sub/ngc1-mask.fits"]
+    touch(tmp_path, *names, "a.fits", "mask.txt", "a.arms.fits", ".b_mask.png", "sub/maskless.fits")
+    assert [str(path.relative_to(tmp_path)) for path in passed_over([tmp_path])] == names
 
 
 def test_files_that_differ_in_the_band_only_are_one_galaxy(tmp_path):
