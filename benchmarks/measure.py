@@ -37,10 +37,11 @@ KINDS = 20
 SCALED = """
 import json, re, sys, time
 from pathlib import Path
-from flaxgal.measuring import Measured, measure
+from flaxgal.measuring import measure
+from flaxgal.row_by_row import Done
 start = time.process_time()
 images, masks, out = map(Path, sys.argv[1:])
-done = sum(isinstance(item, Measured) for item in measure([images], masks, [out], workers=1))
+done = sum(isinstance(item, Done) for item in measure([images], masks, [out], workers=1))
 # Not getrusage: what a process is started from counts there too.
 peak = int(re.search(r"VmHWM:\\s+(\\d+)", Path("/proc/self/status").read_text())[1]) / 1024
 print(json.dumps({"galaxies": done, "cpu_s": time.process_time() - start, "peak_mib": peak}))

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from flaxgal.cli_words import Inputs, already, closing, say
-from flaxgal.progress import track
+from flaxgal.cli_words import Inputs, already, closing, counted, say, say_passed_over
 
 __all__ = ["measure"]
 
@@ -39,29 +38,22 @@ def measure(
         parts: Folder for the catalogue once more, as plain Parquet files that LSDB and HATS import.
     """
     from flaxgal.inputs import number_of
-    from flaxgal.measuring import Kept, Written
+    from flaxgal.measuring import Written
     from flaxgal.measuring import measure as measure_all
-    from flaxgal.survey.cutout import Unreadable
+    from flaxgal.row_by_row import Kept
 
+    say_passed_over(inputs)
     outs = [out] if out.suffix else [out.with_suffix(ending) for ending in BOTH]
     found = measure_all(inputs, masks, outs, workers=workers, dask=dask, join=join, parts=parts)
-    done, kept, left_out, written = 0, 0, [], None
-    for item in track(found, "galaxies measured", number_of(inputs)):
-        if isinstance(item, Unreadable):
-            left_out.append(item.reason)
-        elif isinstance(item, Written):
-            written = item
-        else:
-            done += 1
-            kept += isinstance(item, Kept)
-    if written is None:
-        return closing("0 galaxies measured: no table written", 0, left_out)
+    counts = counted(found, "galaxies measured", number_of(inputs), kept=Kept, last=Written)
+    if (written := counts.last) is None:
+        return closing("0 galaxies measured: no table written", 0, counts.left_out)
     tables = f"{_listed(written.paths)}; {written.arms} arms: {_listed(written.arms_paths)}"
     if written.unmatched:
         say(f"{written.unmatched} galaxies have no row in {join}")
     if parts is not None and written.off_the_sky:
         say(f"{written.off_the_sky} galaxies have no position and are not in {parts}")
-    return closing(f"{done} galaxies measured{already(kept)}: {tables}", done, left_out)
+    return closing(f"{counts.done} galaxies measured{already(counts.kept)}: {tables}", counts.done, counts.left_out)
 
 
 def _listed(paths: tuple[Path, ...]) -> str:

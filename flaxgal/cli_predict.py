@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from tyro.conf import arg
 
-from flaxgal.cli_words import Flat, Inputs, RunFolder, already, closing, say
+from flaxgal.cli_words import Flat, Inputs, RunFolder, already, closing, counted, say, say_passed_over
 from flaxgal.config import PredictConfig, TrainConfig
-from flaxgal.progress import track
 
 if TYPE_CHECKING:
     from flaxgal.predict_classes import Told
@@ -70,6 +69,7 @@ def predict(
         "--most-entropy": None if most_entropy == MOST_ENTROPY else most_entropy,
         "--crop": crop,
     }
+    say_passed_over(inputs)
     if isinstance(read_config(run), TrainConfig):
         if given := [name for name, value in of_classes.items() if value not in (None, "")]:
             raise ValueError(
@@ -129,41 +129,25 @@ def _segment(run: Path, inputs: tuple[Path, ...], out: Path, dask: str, config: 
 
 def _report_maps(found: Any, number: int, out: Path, words: str) -> int:
     from flaxgal.predict import Kept
-    from flaxgal.survey.cutout import Unreadable
 
-    done, kept, left_out = 0, 0, []
-    for item in track(found, words, number):
-        if isinstance(item, Unreadable):
-            left_out.append(item.reason)
-        elif isinstance(item, Kept):
-            kept += 1
-        else:
-            done += 1
-    return closing(f"{done} {words}{already(kept)}: {out}", done + kept, left_out)
+    counts = counted(found, words, number, kept=Kept)
+    summary = f"{counts.done - counts.kept} {words}{already(counts.kept)}: {out}"
+    return closing(summary, counts.done, counts.left_out)
 
 
 def _classify(found: Any, inputs: tuple[Path, ...], catalogue: Path | None) -> tuple[Told | None, int]:
     """The table, if any galaxy could be classified, and the exit status."""
     from flaxgal.inputs import number_of
-    from flaxgal.predict_classes import Kept, Told
-    from flaxgal.survey.cutout import Unreadable
+    from flaxgal.predict_classes import Told
+    from flaxgal.row_by_row import Kept
 
-    done, kept, left_out, told = 0, 0, [], None
-    for item in track(found, "galaxies classified", number_of(inputs)):
-        if isinstance(item, Unreadable):
-            left_out.append(item.reason)
-        elif isinstance(item, Told):
-            told = item
-        else:
-            done += 1
-            kept += isinstance(item, Kept)
-    if told is None:
-        return None, closing("0 galaxies classified: no table written", 0, left_out)
-    if told.was_there:
-        done = kept = told.tally.galaxies
+    counts = counted(found, "galaxies classified", number_of(inputs), kept=Kept, last=Told)
+    if (told := counts.last) is None:
+        return None, closing("0 galaxies classified: no table written", 0, counts.left_out)
+    done, kept = (told.tally.galaxies,) * 2 if told.was_there else (counts.done, counts.kept)
     _say_doubts(told, catalogue)
     each = ", ".join(f"{told.tally.by_class[name]} {name}" for name in told.schema.classes if told.tally.by_class[name])
-    return told, closing(f"{done} galaxies classified{already(kept)} ({each}): {told.path}", done, left_out)
+    return told, closing(f"{done} galaxies classified{already(kept)} ({each}): {told.path}", done, counts.left_out)
 
 
 def _say_doubts(told: Told, catalogue: Path | None) -> None:

@@ -3,18 +3,67 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from tyro.conf import Positional, arg
 
-__all__ = ["Flat", "Inputs", "RunFolder", "StoreFolder", "already", "closing", "say"]
+from flaxgal.progress import track
+
+__all__ = [
+    "Counts",
+    "Flat",
+    "Inputs",
+    "RunFolder",
+    "StoreFolder",
+    "already",
+    "closing",
+    "counted",
+    "say",
+    "say_passed_over",
+]
 
 Flat = arg(name="")
 Inputs = Annotated[Positional[tuple[Path, ...]], arg(metavar="INPUT [INPUT ...]")]
 RunFolder = Annotated[Positional[Path], arg(metavar="RUN")]
 StoreFolder = Annotated[Positional[Path], arg(metavar="STORE")]
+
+
+@dataclass(frozen=True)
+class Counts:
+    """What became of the galaxies of one call."""
+
+    done: int
+    """With those that were done before."""
+    kept: int
+    left_out: list[str]
+    """Why each galaxy was, that was."""
+    last: Any = None
+    """What the call said at its end, if it did."""
+
+
+def counted(found: Iterable[Any], words: str, total: int, *, kept: type, last: type | tuple[()] = ()) -> Counts:
+    """Follow a call galaxy by galaxy on a progress bar that says `words`.
+
+    Parameters
+    ----------
+    kept : what the call says of a galaxy that was done before.
+    last : what it says at its end.
+    """
+    from flaxgal.survey.cutout import Unreadable
+
+    done, before, left_out, end = 0, 0, [], None
+    for item in track(found, words, total):
+        if isinstance(item, Unreadable):
+            left_out.append(item.reason)
+        elif isinstance(item, last):
+            end = item
+        else:
+            done += 1
+            before += isinstance(item, kept)
+    return Counts(done, before, left_out, end)
 
 
 def closing(summary: str, worked: int, left_out: Sequence[str]) -> int:
@@ -25,6 +74,17 @@ def closing(summary: str, worked: int, left_out: Sequence[str]) -> int:
     if left_out:
         say(f"{len(left_out)} left out")
     return 0 if worked else 1
+
+
+def say_passed_over(inputs: Sequence[Path]) -> None:
+    """Say which images in folders are not taken as their names are those of masks or point-spread functions."""
+    from flaxgal.survey.reading import passed_over
+
+    if found := passed_over(inputs):
+        say(
+            f"{len(found)} files passed over, as they are named like masks or point-spread functions, such as "
+            f"{found[0]}; one that is a galaxy's image is taken if it is given by its own name"
+        )
 
 
 def already(known: int) -> str:

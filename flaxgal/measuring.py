@@ -7,44 +7,26 @@ are.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
-from itertools import islice
 from pathlib import Path
 
 from flaxgal.distribute import cores, in_processes, on_cluster
-from flaxgal.inputs import Source, a_second, sources_from, stamp_of
+from flaxgal.inputs import Source, sources_from, stamp_of
 from flaxgal.measure.catalogue import arms_path, check_format, check_masks, measure_galaxy, write_rows
 from flaxgal.measure.joining import Joined, read_joined
 from flaxgal.measure.journal import Line, MeasureJournal, to_json
 from flaxgal.measure.parts import check_parts
+from flaxgal.row_by_row import Done, Item, Kept, in_batches, taken, to_do
 from flaxgal.survey.cutout import Unreadable
 from flaxgal.survey.prediction import prediction_path
 
-__all__ = ["Kept", "Measured", "Written", "measure"]
+__all__ = ["Written", "measure"]
 
 BATCH = 8
 """Galaxies that go to another process at a time."""
-
-
-Item = tuple[Source | None, str]
-"""A galaxy to measure and its stamp; without a source one that was measured in an earlier call."""
-
-
-@dataclass(frozen=True)
-class Measured:
-    """A galaxy whose row is in the journal."""
-
-    object_id: str
-
-
-@dataclass(frozen=True)
-class Kept:
-    """A galaxy whose row was in the journal already, from a call that was stopped."""
-
-    object_id: str
 
 
 @dataclass(frozen=True)
@@ -70,7 +52,7 @@ def measure(
     dask: str = "",
     join: Path | None = None,
     parts: Path | None = None,
-) -> Iterator[Measured | Kept | Unreadable | Written]:
+) -> Iterator[Done | Kept | Unreadable | Written]:
     """Measure every galaxy of `inputs`, say what became of each, and write the catalogue when all are done.
 
     The same call goes on where it was stopped: a galaxy whose image and map are the files that they were is kept.
@@ -102,33 +84,20 @@ def measure(
         if dask:
             inputs, masks = [path.absolute() for path in inputs], masks.absolute()
         task = partial(_measure_batch, masks=masks)
-        batches = _batches(_to_measure(sources_from(inputs), journal, masks))
+        waiting = to_do(sources_from(inputs), journal, holds=partial(_map_is_same, masks=masks))
+        batches = in_batches(waiting, BATCH)
         if dask:
             done = on_cluster(task, batches, address=dask, folders=[*inputs, masks])
         else:
             done = in_processes(task, batches, workers=workers or cores())
-        for item in (item for batch in done for item in batch):
-            yield _taken(item, journal)
+        yield from taken(done, journal)
         if len(journal):
             yield _write(journal, outs, joined, parts)
         journal.remove()
 
 
-def _to_measure(sources: Iterable[Source], journal: MeasureJournal, masks: Path) -> Iterator[Item]:
-    """For each galaxy its stamp, and where to read it unless the journal's row of it still holds."""
-    for source in sources:
-        stamp = source.stamp
-        yield (None if stamp in journal and _map_is_same(journal.earlier(stamp), masks) else source), stamp
-
-
-def _map_is_same(line: Line, masks: Path) -> bool:
+def _map_is_same(line: Line, *, masks: Path) -> bool:
     return line.map_stamp == stamp_of(prediction_path(line.object_id, masks))
-
-
-def _batches(items: Iterable[Item]) -> Iterator[list[Item]]:
-    items = iter(items)
-    while batch := list(islice(items, BATCH)):
-        yield batch
 
 
 def _measure_batch(items: list[Item], *, masks: Path) -> list[Line | Unreadable | str]:
@@ -147,21 +116,6 @@ def _measure_one(source: Source, stamp: str, masks: Path) -> Line | Unreadable:
     except ValueError as error:
         return Unreadable(cutout.object_id, str(error))
     return Line(cutout.object_id, source.name, stamp, map_stamp, to_json(row))
-
-
-def _taken(item: Line | Unreadable | str, journal: MeasureJournal) -> Measured | Kept | Unreadable:
-    """Have a galaxy's line in this call's catalogue, and say what became of the galaxy."""
-    if isinstance(item, Unreadable):
-        return item
-    line = item if isinstance(item, Line) else journal.earlier(item)
-    before = journal.taken(line.object_id)
-    if before is not None:
-        return a_second(line.object_id, line.source, before.source)
-    if isinstance(item, str):
-        journal.keep(line)
-        return Kept(line.object_id)
-    journal.add(line)
-    return Measured(line.object_id)
 
 
 def _write(journal: MeasureJournal, outs: Sequence[Path], joined: Joined | None, parts: Path | None) -> Written:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from functools import lru_cache, partial
@@ -38,20 +38,18 @@ from flaxgal.config import PredictConfig
 from flaxgal.datasets.builders import open_snapshot
 from flaxgal.datasets.class_sources import class_picture
 from flaxgal.distribute import on_cluster
-from flaxgal.inputs import Held, Source, a_second, cutouts_from, sources_from, stamp_of
+from flaxgal.inputs import Held, Source, cutouts_from, sources_from, stamp_of
 from flaxgal.measure.formats import check_format
 from flaxgal.measure.row_journal import Line, RowJournal
 from flaxgal.models.classifier import class_features
 from flaxgal.predict import Kept as MapKept
 from flaxgal.predict import Predicted, claim, predict_into, weights_sha256
+from flaxgal.row_by_row import Done, Item, Kept, in_batches, taken, to_do
 from flaxgal.runlog import read_crop
 from flaxgal.survey.cutout import Cutout, Unreadable
 from flaxgal.survey.schemas import LabelSchema
 
-__all__ = ["ClassChoices", "Classified", "Kept", "Told", "claimed_run", "predict_classes", "segment_spirals"]
-
-Item = tuple[Source | None, str]
-"""A galaxy to classify and its stamp; without a source one that was classified in an earlier call."""
+__all__ = ["ClassChoices", "Told", "claimed_run", "predict_classes", "segment_spirals"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,20 +69,6 @@ class ClassChoices:
             raise ValueError(f"crop is {self.crop:g}; wanted the share of the frame to show, above 0 and up to 1")
         if not 0 <= self.most_entropy <= 1:
             raise ValueError(f"most_entropy is {self.most_entropy:g}; wanted a number from 0 to 1")
-
-
-@dataclass(frozen=True)
-class Classified:
-    """A galaxy whose answer is in the journal."""
-
-    object_id: str
-
-
-@dataclass(frozen=True)
-class Kept:
-    """A galaxy whose answer was in the journal already, from a call that was stopped."""
-
-    object_id: str
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,7 +94,7 @@ def predict_classes(
     catalogue: Path | None = None,
     id_column: str = "",
     dask: str = "",
-) -> Iterator[Classified | Kept | Unreadable | Told]:
+) -> Iterator[Done | Kept | Unreadable | Told]:
     """Classify every galaxy of `inputs`, say what became of each, and write the table when all are done.
 
     The same call goes on where it was stopped; a table that is finished, of the very same galaxies, is kept.
@@ -149,14 +133,13 @@ def predict_classes(
     # What is unsure is decided when the table is written.
     origin = {name: value for name, value in terms.said().items() if name != "most_entropy"}
     with closing(RowJournal(out, origin=origin, check=ClassRow.from_json, command="flaxgal predict")) as journal:
-        batches = _batches(_to_classify(sources_from(inputs), journal), choices.batch_size)
+        batches = in_batches(to_do(sources_from(inputs), journal), choices.batch_size)
         if dask:
             task = partial(_classify_there, run_folder=run_folder, choices=choices)
             done = on_cluster(task, batches, address=dask, folders=[*inputs, run_folder])
         else:
             done = (_classify(batch, applied) for batch in batches)
-        for item in (item for batch in done for item in batch):
-            yield _taken(item, journal)
+        yield from taken(done, journal)
         told = _write(out, terms, journal, given, about) if len(journal) else None
         journal.remove()
     if told is not None:
@@ -269,19 +252,6 @@ def _digest(inputs: Sequence[Path]) -> str:
     return digest.hexdigest()
 
 
-def _to_classify(sources: Iterable[Source], journal: RowJournal) -> Iterator[Item]:
-    """For each galaxy its stamp, and where to read it unless the journal has it."""
-    for source in sources:
-        stamp = source.stamp
-        yield (None if stamp in journal else source), stamp
-
-
-def _batches(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
-    items = iter(items)
-    while batch := list(islice(items, size)):
-        yield batch
-
-
 def _classify_there(items: list[Item], *, run_folder: Path, choices: ClassChoices) -> list[Line | Unreadable | str]:
     """As `_classify`, by a process that loads the run itself, once."""
     return _classify(items, _loaded(run_folder, choices))
@@ -362,21 +332,6 @@ def _answers(
         return features, upright[None]
     logits = oriented_logits(model, pictures, schema, orientations=applied.orientations, batch_size=applied.batch_size)
     return features, logits
-
-
-def _taken(item: Line | Unreadable | str, journal: RowJournal) -> Classified | Kept | Unreadable:
-    """Have a galaxy's line in this call's table, and say what became of the galaxy."""
-    if isinstance(item, Unreadable):
-        return item
-    line = item if isinstance(item, Line) else journal.earlier(item)
-    before = journal.taken(line.object_id)
-    if before is not None:
-        return a_second(line.object_id, line.source, before.source)
-    if isinstance(item, str):
-        journal.keep(line)
-        return Kept(line.object_id)
-    journal.add(line)
-    return Classified(line.object_id)
 
 
 def _write(

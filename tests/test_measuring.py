@@ -19,7 +19,8 @@ from flaxgal.cli import run
 from flaxgal.distribute import in_processes
 from flaxgal.labels.store import Store
 from flaxgal.measure.catalogue import read_catalogue
-from flaxgal.measuring import Kept, Measured, Written, measure
+from flaxgal.measuring import Written, measure
+from flaxgal.row_by_row import Done, Kept
 from flaxgal.survey.cutout import Cutout, Unreadable, read_cutout, write_cutout
 from flaxgal.survey.prediction import prediction_path
 
@@ -47,8 +48,8 @@ def test_the_catalogue_does_not_depend_on_the_number_of_processes(field, tmp_pat
     images, masks = field
     for workers in (1, 3):
         items = list(measure([images], masks, [tmp_path / f"by-{workers}.parquet"], workers=workers))
-        assert counted(items) == {"Measured": 37, "Unreadable": 3, "Written": 1}
-        assert [item.object_id for item in items if isinstance(item, Measured)] == MEASURED
+        assert counted(items) == {"Done": 37, "Unreadable": 3, "Written": 1}
+        assert [item.object_id for item in items if isinstance(item, Done)] == MEASURED
     assert list(read_catalogue(tmp_path / "by-3.parquet")["object_id"]) == MEASURED
     assert same_tables(tmp_path / "by-1.parquet", tmp_path / "by-3.parquet")
     assert same_tables(tmp_path / "by-1-arms.parquet", tmp_path / "by-3-arms.parquet")
@@ -103,7 +104,7 @@ def test_a_call_that_is_killed_goes_on_and_ends_with_the_same_catalogue(field, t
         file.write(b'["g020", "half a li')
     items = list(measure([images], masks, [out], workers=2))
     assert counted(items)["Kept"] == kept > 0
-    assert counted(items).get("Measured", 0) == 37 - kept
+    assert counted(items).get("Done", 0) == 37 - kept
     assert same_tables(out, tmp_path / "whole.parquet")
 
 
@@ -139,7 +140,7 @@ def test_galaxies_of_a_store_go_on_where_they_were_too(tmp_path):
     out = tmp_path / "arms.parquet"
     stopped(store.path, tmp_path / "maps", out, 2)
     items = list(measure([store.path], tmp_path / "maps", [out], workers=1))
-    assert counted(items) == {"Kept": 2, "Measured": 2, "Written": 1}
+    assert counted(items) == {"Kept": 2, "Done": 2, "Written": 1}
 
 
 def test_an_id_comes_once_whoever_measures_it(field, tmp_path):

@@ -57,7 +57,7 @@ def test_measuring_on_a_cluster_gives_the_rows_of_one_process(cluster, tmp_path,
         predict_for(a_galaxy(one), Path("maps"))
     here = list(measure([images], Path("maps"), [Path("here.parquet")], workers=1))
     there = list(measure([images], Path("maps"), [Path("there.parquet")], dask=cluster))
-    assert counted(here) == counted(there) == {"Measured": 20, "Unreadable": 2, "Written": 1}
+    assert counted(here) == counted(there) == {"Done": 20, "Unreadable": 2, "Written": 1}
     assert same_tables(Path("here.parquet"), Path("there.parquet"))
     assert same_tables(Path("here-arms.parquet"), Path("there-arms.parquet"))
 

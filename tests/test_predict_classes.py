@@ -33,7 +33,8 @@ from flaxgal.measure.formats import FORMATS, read_whole
 from flaxgal.models.classifier import Classifier, class_features
 from flaxgal.models.unet import UNet
 from flaxgal.predict import predict
-from flaxgal.predict_classes import ClassChoices, Classified, Kept, Told, predict_classes
+from flaxgal.predict_classes import ClassChoices, Told, predict_classes
+from flaxgal.row_by_row import Done, Kept
 from flaxgal.runlog import open_run
 from flaxgal.survey.class_tables import read_class_table
 from flaxgal.survey.cutout import Cutout, Unreadable, write_cutout
@@ -108,7 +109,7 @@ def chances(table: Table, names=("p_S", "p_Z", "p_none")) -> np.ndarray:
 
 def test_a_row_is_what_the_network_says_at_the_runs_temperature_and_crop(winding, galaxies, tmp_path):
     table, found = classify(winding, galaxies, tmp_path / "out.ecsv", choices=ClassChoices(orientations=8))
-    assert [type(one) for one in found] == [Classified] * 10 + [Told]
+    assert [type(one) for one in found] == [Done] * 10 + [Told]
     network = load_classifier(winding)
     seen = np.stack([class_picture(one, ("grey",), SIZE, CROP) for one in cutouts_from([galaxies])])
     logits = oriented_logits(network.model, seen, network.schema, orientations=8)
@@ -261,11 +262,12 @@ def test_a_galaxy_without_the_runs_bands_is_left_out(tmp_path, galaxies):
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from flaxgal.predict_classes import ClassChoices, Classified, predict_classes
+from flaxgal.predict_classes import ClassChoices, predict_classes
+from flaxgal.row_by_row import Done
 done = 0
 run, galaxies, out = map(Path, sys.argv[1:])
 for one in predict_classes(run, [galaxies], out, choices=ClassChoices(batch_size=2)):
-    done += isinstance(one, Classified)
+    done += isinstance(one, Done)
     if done == 5:
         os.kill(os.getpid(), signal.SIGKILL)
 """
@@ -277,7 +279,7 @@ def test_a_killed_call_goes_on_and_ends_with_the_same_table(winding, galaxies, t
     assert killed.returncode == -signal.SIGKILL, killed.stderr.decode()
     assert [path.name for path in tmp_path.iterdir()] == ["out.ecsv.partial.jsonl"]
     table, found = classify(winding, galaxies, out, choices=ClassChoices(batch_size=2))
-    assert [type(one) for one in found] == [Kept] * 5 + [Classified] * 5 + [Told]
+    assert [type(one) for one in found] == [Kept] * 5 + [Done] * 5 + [Told]
     straight, _ = classify(winding, galaxies, tmp_path / "straight.ecsv", choices=ClassChoices(batch_size=2))
     assert list(table["object_id"]) == list(straight["object_id"])
     np.testing.assert_allclose(chances(table), chances(straight), atol=1e-6)
