@@ -32,8 +32,9 @@ def ordinal(logits: Rows, target: Rows, weight: Weight, *, label_smoothing: floa
     answer them. Label smoothing draws each answer to one half.
     """
     target = (1 - label_smoothing) * target + label_smoothing / 2
-    # From the logits themselves: exact and finite for logits of any size.
-    each = jnp.maximum(logits, 0.0) - logits * target + jnp.log1p(jnp.exp(-jnp.abs(logits)))
+    # From the logits themselves: exact and finite for logits of any size. Not by |logits|, whose slope at 0, where a
+    # network begins, would keep steps that no galaxy is beyond at one half for ever.
+    each = jax.nn.softplus(logits) - logits * target
     return _weighted_mean(jnp.mean(each, axis=-1), weight)
 
 

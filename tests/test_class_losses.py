@@ -56,6 +56,14 @@ def test_ordinal_loss_is_that_of_frank_and_hall_s_questions_one_by_one():
     np.testing.assert_allclose(ordinal(logits, target, weight), np.average(each, weights=weight), rtol=1e-6)
 
 
+def test_an_undecided_network_is_drawn_away_from_one_half_by_every_answer():
+    target = jnp.asarray([[1.0, 1.0, 0.0]])
+    slope = jax.grad(ordinal)(jnp.zeros((1, 3)), target, jnp.ones(1))
+    np.testing.assert_allclose(slope, (0.5 - target) / 3, rtol=1e-6)
+    slope = jax.grad(class_cross_entropy)(jnp.zeros((1, 3)), jnp.eye(3)[:1], jnp.ones(1))
+    np.testing.assert_allclose(slope, 1 / 3 - np.eye(3)[:1], rtol=1e-6)
+
+
 def test_ordinal_loss_grows_with_each_step_that_the_answer_is_off():
     schema = SCHEMAS["t_type"]
     truth = jnp.asarray(schema.target("0"))[None]
