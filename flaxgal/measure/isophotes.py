@@ -83,7 +83,8 @@ def isophote_ellipse(
     member : True where the galaxy was detected.
     good : True where light can be trusted to be the galaxy's own or sky.
     peak : (y, x) of the brightest point, where the search begins.
-    arm_mask : True = arm: left out with a margin of two pixels, which takes a third off the errors.
+    arm_mask : True = arm: left out with a margin of two pixels, which takes a third off the errors. A mask that leaves
+        too few pixels is left in.
     seeing_fwhm_pixels : of the point-spread function; 0 leaves the seeing in.
     """
     start = moment_ellipse(light, member, peak)
@@ -95,7 +96,9 @@ def isophote_ellipse(
         reach = float(np.sqrt(member.sum() / np.pi / ellipse.axis_ratio))
         pixels = _through(ellipse, y, x, value, reach)
         if pixels is None or pixels.disc.sum() < LEAST_PIXELS:
-            return start
+            if arm_mask is None:
+                return start
+            return isophote_ellipse(light, member, good, peak, seeing_fwhm_pixels=seeing_fwhm_pixels)
         shape, _ = _least_squares(pixels.bent, pixels.excess, pixels.weight * pixels.disc)
         shift, _ = _least_squares(pixels.moved, pixels.excess, pixels.weight * (pixels.radius >= CENTRE_FROM))
         ellipse = _bent(_moved(ellipse, np.clip(-shift, -1, 1)), np.clip(shape, -LARGEST_STEP, LARGEST_STEP))

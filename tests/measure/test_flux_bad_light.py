@@ -60,6 +60,59 @@ EXPECTED = {
 }
 
 
+NOWHERE, NAUGHT, ALL, TRUE = "no number", "0", "1", "the truth within 3 sigma"
+GIVEN = {
+    # what is spoilt: all flags, the flux ratio in r, its error is given, arms, the shape is given with errors
+    "empty mask": (Flag.NO_ARMS, NAUGHT, False, 0, True),
+    "NaN mask": (Flag.NO_ARMS, NAUGHT, False, 0, True),
+    "mask of everything": (
+        Flag.MASK_EVERYTHING
+        | Flag.MASK_TOUCHES_EDGE
+        | Flag.MASK_OUTSIDE_GALAXY
+        | Flag.NO_INTERARM
+        | Flag.WINDING_UNCERTAIN,
+        ALL, True, 0, True,
+    ),
+    "one-pixel arm": (Flag.TINY_MASK | Flag.WINDING_UNCERTAIN, "below 0.002", True, 0, True),
+    "NaN stripes": (Flag.MISSING_PIXELS | Flag.CUT_BY_EDGE, TRUE, True, 2, True),
+    "saturated core": (Flag.SATURATED | Flag.MISSING_BAND, NOWHERE, False, 2, True),
+    "cut by the edge": (
+        Flag.MASK_TOUCHES_EDGE | Flag.MASK_OUTSIDE_GALAXY | Flag.OFF_CENTRE | Flag.CUT_BY_EDGE,
+        "of what is in the frame", True, 2, True,
+    ),
+    "negative sky": (Flag(0), TRUE, True, 2, True),
+    "missing band": (Flag.MISSING_BAND, TRUE, True, 2, True),
+    "no variance": (Flag.NO_VARIANCE, TRUE, False, 2, True),
+    "vague mask": (Flag.MASK_UNCERTAIN, TRUE, True, 2, True),
+    "edge-on": (Flag.EDGE_ON, "of arms behind each other", True, 0, True),
+    "negative galaxy": (Flag.NO_GALAXY, NOWHERE, False, 0, False),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", GIVEN)
+def test_each_way_to_spoil_a_galaxy_leaves_what_the_table_says_and_nothing_else(spiral, name):
+    drawn = disc_of(spiral)
+    thin = spiral(6, size=80, scale_length=9.0, axis_ratio=0.12)
+    row = measure_cutout(*((thin.cutout, thin.arm_mask) if name == "edge-on" else spoilt(drawn, name)))
+    flags, ratio, has_error, arms, has_shape = GIVEN[name]
+    assert row.flags & ~Flag.NOT_PSF_MATCHED == flags
+    band, truth = row.bands["r"], drawn.flux_ratio[1]
+    assert {
+        NOWHERE: np.isnan(band.flux_ratio),
+        NAUGHT: band.flux_ratio == 0,
+        ALL: band.flux_ratio == 1,
+        TRUE: abs(band.flux_ratio - truth) < 3 * (band.flux_ratio_error if has_error else 0.004),
+        "below 0.002": 0 < band.flux_ratio < 0.002,
+    }.get(ratio, 0 < band.flux_ratio < 0.3)
+    assert np.isfinite(band.flux_ratio_error) == has_error
+    assert row.number_of_arms == arms
+    assert np.isfinite(row.pitch_angle_deg) == (arms > 0) == (row.chirality != "-")
+    shape = [row.axis_ratio, row.axis_ratio_error, row.position_angle_deg, row.position_angle_error_deg, row.centre_x]
+    assert np.isfinite(shape).all() if has_shape else np.isnan(shape).all()
+    if row.fourier.chirality == "-":
+        assert np.isnan(row.fourier.pitch_angle_deg)
+
+
 def numbers(band: BandFlux) -> dict[str, float]:
     return dataclasses.asdict(band)
 

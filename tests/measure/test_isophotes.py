@@ -49,6 +49,13 @@ def test_arms_that_are_left_out_do_not_bend_the_disc():
     assert abs(told.axis_ratio - 0.8) < 0.02 < abs(blind.axis_ratio - 0.8)
 
 
+def test_a_mask_that_leaves_no_disc_is_left_in_and_the_shape_has_errors_still():
+    light = disc(Ellipse((47.5, 47.5), 0.6, 70.0))
+    everything = np.ones(light.shape, bool)
+    assert fitted(light, arm_mask=everything) == fitted(light)
+    assert fitted(light).axis_ratio_error > 0
+
+
 def test_seeing_makes_an_inclined_disc_rounder_and_is_taken_off():
     truth = Ellipse((47.5, 47.5), 0.4, 60.0)
     sharp = disc(truth, noise=0.0)
