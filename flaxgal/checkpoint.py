@@ -24,6 +24,7 @@ from flaxgal.models.classifier import Classifier
 from flaxgal.models.networks import new_network
 from flaxgal.models.unet import UNet
 from flaxgal.runlog import CHECKPOINTS, read_arms_config, read_class_config, read_config, read_schema
+from flaxgal.survey.mask_thresholds import DEFAULT_THRESHOLD, MaskThresholds, read_mask_thresholds
 from flaxgal.survey.schemas import LabelSchema, schema_named
 
 __all__ = [
@@ -56,6 +57,19 @@ class Run:
     """With the averaged weights."""
     step: int
     """Training steps behind these weights."""
+    mask_thresholds: MaskThresholds | None = None
+    """What validation galaxies asked for; None when not known."""
+
+    @property
+    def threshold(self) -> float:
+        """A pixel is arm where its probability is above this, unless somebody asks for another."""
+        if self.config.threshold is not None:
+            return self.config.threshold
+        return DEFAULT_THRESHOLD if self.mask_thresholds is None else self.mask_thresholds.threshold
+
+    def threshold_range(self, threshold: float) -> tuple[float, float] | None:
+        """Thresholds of masks one sigma more generous and one stricter than those of `threshold`; None if not known."""
+        return None if self.mask_thresholds is None else self.mask_thresholds.range_about(threshold)
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,7 +98,8 @@ def load_run(folder: Path | str) -> Run:
     folder = Path(folder)
     config = read_arms_config(folder)
     model, step = _filled(folder, jax.eval_shape(lambda: UNet(config.model, nnx.Rngs(params=0))))
-    return Run(name=folder.resolve().name, config=config, model=model, step=step)
+    found = read_mask_thresholds(folder, step)
+    return Run(name=folder.resolve().name, config=config, model=model, step=step, mask_thresholds=found)
 
 
 def load_classifier(folder: Path | str) -> ClassifierRun:

@@ -8,22 +8,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import jax.numpy as jnp
 import numpy as np
 from astropy.table import Table
 from jaxtyping import Bool, Float32
 
-from flaxgal.checkpoint import Run, load_run
+from flaxgal.checkpoint import load_run
 from flaxgal.datasets.builders import open_snapshot
-from flaxgal.datasets.feed import padded_batches, pixels_of
 from flaxgal.datasets.loader import load_split
 from flaxgal.datasets.placing import check_unseen
 from flaxgal.datasets.stacked import Examples
 from flaxgal.metrics import Confusion, bootstrap_interval, confusion, dice, iou, precision, recall
-from flaxgal.models.unet import predict_batch
 from flaxgal.runlog import trained_on
+from flaxgal.segmenting import arm_class, predict_arms
 from flaxgal.survey.atomic import replaced_when_whole
-from flaxgal.train import arm_class
 
 __all__ = ["SCORES", "Evaluation", "check_held_out", "evaluate", "score_galaxies", "summarise", "write_evaluation"]
 
@@ -76,7 +73,7 @@ def evaluate(
     model, about = run.config.model, open_snapshot(snapshot)
     not_compared = check_held_out(run_folder, about.folder, split)
     galaxies = load_split(about.folder, split, bands=model.bands, classes=model.classes, image_size=model.image_size)
-    threshold = run.config.threshold if threshold is None else threshold
+    threshold = run.threshold if threshold is None else threshold
     probability = predict_arms(run, galaxies, batch_size)
     table = score_galaxies(galaxies, probability, model.classes, threshold)
     summary = {
@@ -114,15 +111,6 @@ def check_held_out(run_folder: Path | str, snapshot: Path, split: str) -> list[s
     learnt = trained_on(Path(run_folder))
     unknown = check_unseen(snapshot, split, [folder for _, folder in learnt if folder is not None])
     return [name for name, folder in learnt if folder is None or folder in unknown]
-
-
-def predict_arms(run: Run, galaxies: Examples, batch_size: int) -> Float32[np.ndarray, "n y x"]:
-    """The probability of arm at each pixel of each galaxy."""
-    arm, parts = arm_class(run.config.model.classes), []
-    for batch, real in padded_batches(pixels_of(galaxies), min(batch_size, len(galaxies))):
-        image = jnp.asarray(batch.image.astype(np.float32) / np.float32(255))
-        parts.append(np.asarray(predict_batch(run.model, image)[:real, ..., arm]))
-    return np.concatenate(parts)
 
 
 def score_galaxies(

@@ -155,6 +155,7 @@ def _run_batch(run: Run, group: list[_Framed], config: PredictConfig) -> Iterato
     short = _batch_size(pictures[0], run, config) - len(group)
     pictures = np.pad(pictures, ((0, short), (0, 0), (0, 0), (0, 0)))
     maps = average_over_orientations(run.model, pictures, config.orientations)
+    threshold = _threshold(run, config)
     for framed, probability in zip(group, maps, strict=False):
         native = np.moveaxis(framed.to_native(probability), -1, 0).astype(np.float32)
         native[:, ~np.isfinite(framed.cutout.flux).any(axis=0)] = np.nan
@@ -163,7 +164,8 @@ def _run_batch(run: Run, group: list[_Framed], config: PredictConfig) -> Iterato
             survey=framed.cutout.survey,
             probability=native,
             classes=run.config.model.classes,
-            threshold=_threshold(run, config),
+            threshold=threshold,
+            threshold_range=run.threshold_range(threshold),
             run=run.name,
             wcs=framed.cutout.wcs,
             first_row=framed.cutout.first_row,
@@ -187,12 +189,15 @@ def _is_there(cutout: Cutout, path: Path) -> bool:
 
 def _threshold(run: Run, config: PredictConfig) -> float:
     """The threshold asked for, or the run's own."""
-    return run.config.threshold if config.threshold is None else config.threshold
+    return run.threshold if config.threshold is None else config.threshold
 
 
 def claim(out: Path, run: Run, config: PredictConfig) -> None:
     """Mark `out` as the predictions of these weights with these choices, or refuse a folder that holds others."""
-    choices = asdict(config) | {"threshold": _threshold(run, config)}
+    threshold = _threshold(run, config)
+    choices = asdict(config) | {"threshold": threshold}
+    if run.mask_thresholds is not None:
+        choices["threshold_range"] = list(run.mask_thresholds.range_about(threshold))
     choices |= {"run": run.name, "step": run.step, "weights_sha256": weights_sha256(run)}
     choices.pop("batch_size")
     path = out / CLAIM

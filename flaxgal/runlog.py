@@ -6,6 +6,7 @@ environment.json    versions, devices, commit, command line and the dataset snap
 metrics.jsonl       one JSON object a line: step, loss, learning rate, speed, and scores where it looked
 checkpoints/        best and last (`flaxgal.checkpoint`)
 calibration.json    of a classifier, with trust.npz: how far to trust its answers (`flaxgal.calibration`)
+mask_thresholds.json  of a run on arms: where its probabilities are cut (`flaxgal.survey.mask_thresholds`)
 evaluation/         tables (`flaxgal.evaluate`)
 figures/
 """
@@ -44,7 +45,7 @@ __all__ = [
 CONFIG, ENVIRONMENT, METRICS, CHECKPOINTS = "config.json", "environment.json", "metrics.jsonl", "checkpoints"
 SCHEMA = "schema.json"
 
-MAY_CHANGE = ("name", "steps", "evaluate_every", "patience", "steps_per_dispatch")
+MAY_CHANGE = ("name", "steps", "evaluate_every", "patience", "steps_per_dispatch", "threshold")
 """Choices that a resumed run may make anew."""
 
 

@@ -7,18 +7,22 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import jax
+import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Key
+from jaxtyping import Array, Float, Float32, Key
 
 from flaxgal import metrics
+from flaxgal.checkpoint import Run, load_run
 from flaxgal.config import TrainConfig
 from flaxgal.datasets.augment import augment
-from flaxgal.datasets.feed import Feed
+from flaxgal.datasets.feed import Feed, padded_batches, pixels_of
 from flaxgal.datasets.stacked import ClassExamples, Examples
 from flaxgal.losses import total_loss
+from flaxgal.models.unet import predict_batch
+from flaxgal.survey.mask_thresholds import DEFAULT_THRESHOLD, find_mask_thresholds, write_mask_thresholds
 from flaxgal.training_journal import DICE, Measure
 
-__all__ = ["Segmenting", "arm_class"]
+__all__ = ["Segmenting", "arm_class", "predict_arms"]
 
 Batch = tuple[Float[Array, "n y x band"], Float[Array, "n y x class"], Float[Array, "n y x"]]
 
@@ -70,7 +74,8 @@ class Segmenting:
         """
         loss = jax.vmap(lambda x, t, w: self.loss(x[None], t[None], w[None]))(logits, target, weight)
         arm = arm_class(self.config.model.classes)
-        predicted = jax.nn.sigmoid(logits[..., arm]) > self.config.threshold
+        threshold = DEFAULT_THRESHOLD if self.config.threshold is None else self.config.threshold
+        predicted = jax.nn.sigmoid(logits[..., arm]) > threshold
         truth = target[..., arm] >= 0.5
         return {
             "loss": loss,
@@ -91,8 +96,22 @@ class Segmenting:
         }
 
     def conclude(self, folder: Path, feed: Feed, validation: Examples | ClassExamples | None) -> None:
-        """Nothing is left to find out."""
-        del folder, feed, validation
+        """Find the thresholds that make masks as large as the true ones, with the weights that were kept."""
+        del feed
+        run = load_run(folder)
+        if isinstance(validation, Examples) and run.mask_thresholds is None:
+            probability = predict_arms(run, validation, self.config.data.batch_size)
+            truth = validation.target[..., arm_class(self.config.model.classes)] >= 127.5
+            write_mask_thresholds(folder, run.step, find_mask_thresholds(probability, truth, validation.weight))
+
+
+def predict_arms(run: Run, galaxies: Examples, batch_size: int) -> Float32[np.ndarray, "n y x"]:
+    """The probability of arm at each pixel of each galaxy."""
+    arm, parts = arm_class(run.config.model.classes), []
+    for batch, real in padded_batches(pixels_of(galaxies), min(batch_size, len(galaxies))):
+        image = jnp.asarray(batch.image.astype(np.float32) / np.float32(255))
+        parts.append(np.asarray(predict_batch(run.model, image)[:real, ..., arm]))
+    return np.concatenate(parts)
 
 
 def arm_class(classes: Sequence[str]) -> int:

@@ -72,7 +72,7 @@ class Proposer:
             name=run.name,
             classes=run.config.model.classes,
             bands=run.config.model.bands,
-            threshold=run.config.threshold,
+            threshold=run.threshold,
             _predict=predict,
         )
 

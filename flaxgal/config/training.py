@@ -187,14 +187,16 @@ class TrainConfig(RunConfig):
 
     name: str = "arms"
     """The run folder is `runs/NAME` unless --run says otherwise."""
-    threshold: float = 0.5
-    """Probability above which a pixel is arm."""
+    threshold: float | None = None
+    """Probability above which a pixel is arm. When not given, the one that makes masks of validation galaxies as large
+    as the true ones, found when training ends; until then, and without enough such galaxies, 0.5."""
     model: UNetConfig = DEFAULT_UNET
     loss: LossConfig = field(default_factory=LossConfig)
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        require(0 < self.threshold < 1, "threshold", self.threshold, "a probability between 0 and 1")
+        if self.threshold is not None:
+            require(0 < self.threshold < 1, "threshold", self.threshold, "a probability between 0 and 1")
         if self.data.balance:
             raise ValueError("data.balance is on, which is for classes: give --data.no-balance to find arms")
 

@@ -11,7 +11,7 @@ from flaxgal.measure.aperture import Aperture, growth
 from flaxgal.measure.background import Sky, fit_sky, noise_correlation
 from flaxgal.measure.colours import BandLight
 from flaxgal.measure.disc_light import Bulge, find_bulge, interarm_region, interarm_weights
-from flaxgal.measure.errors import Noise, coherent_pixels, mask_thresholds, pixel_variance, standard_error
+from flaxgal.measure.errors import Noise, coherent_pixels, pixel_variance, standard_error
 from flaxgal.measure.flags import Flag
 from flaxgal.measure.geometry import Profile, radial_profile
 from flaxgal.measure.record import BandFlux
@@ -67,11 +67,9 @@ class _ArmNumbers:
     """Weight in `below` of each pixel between the arms, by ring."""
 
 
-def draw_masks(arms: np.ndarray, threshold: float, aperture: Aperture) -> tuple[DrawnMask, ...]:
-    """The arm mask; for a probability also those of people who draw more generously and more strictly."""
-    levels = () if arms.dtype == bool else mask_thresholds(threshold)
-    masks = [arms if arms.dtype == bool else arms > threshold, *(arms > level for level in levels)]
-    masks = [mask & aperture.inside for mask in masks]
+def draw_masks(drawings: tuple[np.ndarray, ...], aperture: Aperture) -> tuple[DrawnMask, ...]:
+    """Arm masks of the whole image, seen within the aperture."""
+    masks = [mask & aperture.inside for mask in drawings]
     first, *others = [DrawnMask(mask, interarm_region(mask, aperture.inside)) for mask in masks]
     clear = first.clear & aperture.alone
     weights = [(ring, interarm_weights(first.arm, clear, ring)) for ring in aperture.other_rings]

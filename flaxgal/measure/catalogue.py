@@ -91,7 +91,7 @@ def measure_galaxy(cutout: Cutout, folder: Path) -> Measurement:
         raise ValueError(
             f"{cutout.object_id}: no {path.name} in {folder}; run flaxgal predict on this galaxy with --out {folder}"
         )
-    prediction = read_prediction(path)
+    prediction = read_prediction(path, wcs=False)
     if prediction.image_shape != cutout.image_shape:
         raise ValueError(
             f"{path}: its map has {_size(prediction.image_shape)} pixels and the image of {cutout.object_id} "
@@ -102,7 +102,13 @@ def measure_galaxy(cutout: Cutout, folder: Path) -> Measurement:
             f"{path}: its map was made from other pixels than the image of {cutout.object_id} has now; run flaxgal "
             f"predict on this very image"
         )
-    return measure_cutout(cutout, prediction.arm_probability, threshold=prediction.threshold, run=prediction.run)
+    return measure_cutout(
+        cutout,
+        prediction.arm_probability,
+        threshold=prediction.threshold,
+        threshold_range=prediction.threshold_range,
+        run=prediction.run,
+    )
 
 
 def _size(shape: tuple[int, int]) -> str:

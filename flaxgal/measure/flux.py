@@ -19,6 +19,7 @@ from flaxgal.measure.background import border_sky, pixel_noise, surface_brightne
 from flaxgal.measure.band import DrawnMask, SeenBand, draw_masks, measure_band
 from flaxgal.measure.colours import measure_colours
 from flaxgal.measure.disc import PICTURE_NOISE, linear_light
+from flaxgal.measure.errors import mask_thresholds
 from flaxgal.measure.flags import Flag
 from flaxgal.measure.fourier import measure_fourier
 from flaxgal.measure.geometry import sky_position_angle_deg
@@ -48,6 +49,7 @@ def measure_cutout(
     arms: Float[np.ndarray, "y x"] | Bool[np.ndarray, "y x"],
     *,
     threshold: float = 0.5,
+    threshold_range: tuple[float, float] | None = None,
     run: str = "",
 ) -> Measurement:
     """Measure the light of a galaxy and of its arms.
@@ -57,6 +59,8 @@ def measure_cutout(
     cutout : the galaxy in one or more bands.
     arms : arm mask (True = arm), or arm probability; NaN counts as no arm.
     threshold : a pixel is arm when its probability is above this; not used for a mask.
+    threshold_range : thresholds of masks one sigma too generous and one too strict; not given,
+        `flaxgal.measure.errors.mask_thresholds` says them.
     run : name of the model that made `arms`, kept in the row.
 
     Raises
@@ -83,7 +87,8 @@ def measure_cutout(
     }
     known["flux_ratio_gamma22"] = _gamma_ratio(cutout, arm)
     flags = _mask_flags(arm) | (Flag(0) if cutout.has_linear_flux else Flag.PICTURE)
-    return _measure_light(cutout, arms, threshold, known, flags)
+    levels = () if arms.dtype == bool else threshold_range or mask_thresholds(threshold)
+    return _measure_light(cutout, (arm, *(arms > level for level in levels)), known, flags)
 
 
 def _mask_flags(arm: np.ndarray) -> Flag:
@@ -111,9 +116,9 @@ def _gamma_ratio(cutout: Cutout, arm: np.ndarray) -> float:
     return float(light[arm].sum() / total) if total > 0 else NAN
 
 
-def _measure_light(cutout: Cutout, arms: np.ndarray, threshold: float, known: dict, flags: Flag) -> Measurement:
+def _measure_light(cutout: Cutout, drawings: tuple[np.ndarray, ...], known: dict, flags: Flag) -> Measurement:
     """The row of a cutout: of a picture its shape and its arms, and the light of no band."""
-    arm = arms if arms.dtype == bool else arms > threshold
+    arm = drawings[0]
     flux, usable = linear_light(cutout)
     bands = cutout.bands if cutout.has_linear_flux else ()
     usable &= np.array([_has_light(image, good) for image, good in zip(flux, usable, strict=True)])[:, None, None]
@@ -138,7 +143,7 @@ def _measure_light(cutout: Cutout, arms: np.ndarray, threshold: float, known: di
     )
     aperture, oddities = find_aperture(together, np.asarray(usable.any(axis=0)), sources, ellipse, arm)
     flags |= oddities
-    masks = draw_masks(arms, threshold, aperture)
+    masks = draw_masks(drawings, aperture)
     measured = _bands(cutout, flux, usable, noise, aperture, masks) if bands else {}
     for one in measured.values():
         flags |= one.flags

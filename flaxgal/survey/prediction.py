@@ -51,6 +51,8 @@ class Prediction:
     """The image's `Cutout.first_row`."""
     cutout_sha256: str = field(default="", kw_only=True)
     """The image's `Cutout.sha256`: which pixels the maps were made from; empty when that is not known."""
+    threshold_range: tuple[float, float] | None = field(default=None, kw_only=True)
+    """Thresholds of masks one sigma too generous and one too strict, the lower first; None when not known."""
 
     def __post_init__(self) -> None:
         shape = self.probability.shape
@@ -142,8 +144,8 @@ def write_prediction(prediction: Prediction, folder: str | os.PathLike[str]) -> 
     return path
 
 
-def read_prediction(path: str | os.PathLike[str]) -> Prediction:
-    """The prediction that `write_prediction` wrote.
+def read_prediction(path: str | os.PathLike[str], *, wcs: bool = True) -> Prediction:
+    """The prediction that `write_prediction` wrote; without its `wcs`, if that is not wanted, in half the time.
 
     Raises
     ------
@@ -158,7 +160,7 @@ def read_prediction(path: str | os.PathLike[str]) -> Prediction:
             head, maps = hdus[0].header, hdus["PROB"]
             probability = np.ascontiguousarray(maps.data, dtype=np.float32)
             header = maps.header.copy()
-        sky = _sky(header)
+        has_sky = "CTYPE1" in header
         return Prediction(
             object_id=_from_card(head["OBJECT"]),
             survey=_from_card(head["SURVEY"]),
@@ -166,9 +168,10 @@ def read_prediction(path: str | os.PathLike[str]) -> Prediction:
             classes=tuple(header[f"CLASS{number}"] for number in range(1, header["NAXIS3"] + 1)),
             threshold=float(head["THRESH"]),
             run=_from_card(head["RUN"]),
-            wcs=sky,
-            first_row=head.get("FIRSTROW", "top" if sky is None else "bottom"),  # files up to 0.1 lack the card
+            wcs=_sky(header) if wcs and has_sky else None,
+            first_row=head.get("FIRSTROW", "bottom" if has_sky else "top"),  # files up to 0.1 lack the card
             cutout_sha256=head.get("CUTSHA", ""),
+            threshold_range=(float(head["THRESHLO"]), float(head["THRESHHI"])) if "THRESHLO" in head else None,
         )
     except FileNotFoundError:
         raise ValueError(f"{path}: no such file; run flaxgal predict first, or give the folder it wrote to") from None
@@ -189,6 +192,10 @@ def _primary(prediction: Prediction) -> fits.PrimaryHDU:
     _put_text(hdu.header, "OBJECT", prediction.object_id, "galaxy; %XX stands for a character")
     _put_text(hdu.header, "RUN", prediction.run, "run whose weights made it")
     hdu.header["THRESH"] = (prediction.threshold, "arm where the probability is above this")
+    if prediction.threshold_range is not None:
+        generous, strict = prediction.threshold_range
+        hdu.header["THRESHLO"] = (generous, "of masks one sigma too generous")
+        hdu.header["THRESHHI"] = (strict, "of masks one sigma too strict")
     _put_text(hdu.header, "SURVEY", prediction.survey, "where the image is from")
     if prediction.cutout_sha256:
         hdu.header["CUTSHA"] = prediction.cutout_sha256
@@ -214,9 +221,6 @@ def _from_card(text: Any) -> str:
 
 
 def _sky(header: fits.Header) -> Any:
-    """The celestial WCS of a header, or None when it has none."""
     from astropy.wcs import WCS
 
-    if "CTYPE1" not in header:
-        return None
     return WCS(header, naxis=2)

@@ -246,6 +246,20 @@ def test_a_batch_goes_on_past_galaxies_that_cannot_be_measured(tmp_path, spiral)
     assert (results[4].run, results[4].threshold) == ("runs/one", 0.5)
 
 
+def test_a_map_is_measured_with_its_own_threshold_and_the_range_about_it(tmp_path, spiral):
+    drawn = spiral(0)
+    cutout, rising = drawn.cutout, np.clip(0.9 * drawn.arm_mask + 0.05, 0, 1) * np.linspace(0, 1, 64)
+    probability = rising.astype(np.float32)
+    found = Prediction(
+        cutout.object_id, "mock", probability[None], ("arm",), 0.4, "runs/one", threshold_range=(0.2, 0.7)
+    )
+    write_prediction(found, tmp_path)
+    (row,) = measure_galaxies([cutout], tmp_path)
+    direct = measure_cutout(cutout, probability, threshold=0.4, threshold_range=(0.2, 0.7))
+    assert repr(row.bands) == repr(direct.bands)
+    assert repr(row.bands) != repr(measure_cutout(cutout, probability, threshold=0.4).bands)
+
+
 def test_a_folder_that_is_not_there_is_refused_before_any_work(tmp_path, spiral):
     with pytest.raises(ValueError, match="no such folder"):
         next(measure_galaxies([spiral(0).cutout], tmp_path / "nowhere"))

@@ -85,6 +85,20 @@ def test_the_masks_own_error_is_the_scatter_between_the_people_it_stands_for(spi
     assert band.flux_ratio_error > band.flux_ratio_mask_error > 0
 
 
+def test_the_masks_own_error_is_half_the_difference_between_the_masks_of_a_range(spiral):
+    drawn = spiral(2, size=96, scale_length=9.0, signal_to_noise=2000.0)
+    probability = soft(drawn.arm_mask, 1.0)
+    of_range = measure_cutout(drawn.cutout, probability, threshold_range=(0.3, 0.9)).bands["r"]
+    larger, smaller = (
+        np.sum(drawn.cutout.flux[drawn.cutout.bands.index("r")] * (probability > level)) / of_range.total_flux
+        for level in (0.3, 0.9)
+    )
+    assert of_range.flux_ratio_mask_error == pytest.approx((larger - smaller) / 2, rel=0.05)
+    usual = measure_cutout(drawn.cutout, probability).bands["r"]
+    assert of_range.flux_ratio == usual.flux_ratio
+    assert of_range.flux_ratio_mask_error != usual.flux_ratio_mask_error
+
+
 def test_a_sharper_mask_is_surer_and_a_mask_of_yes_and_no_does_not_say(spiral):
     drawn = spiral(2)
     errors = [

@@ -69,6 +69,11 @@ def test_a_prediction_comes_back_as_it_was_written_whatever_its_id(tmp_path, obj
     np.testing.assert_array_equal(back.wcs.all_pix2world(corners, 0), wrote.wcs.all_pix2world(corners, 0))
 
 
+@pytest.mark.parametrize("known", [None, (0.3, 0.75)])
+def test_the_range_of_thresholds_comes_back_if_it_is_known(tmp_path, known):
+    assert read_prediction(write_prediction(prediction(threshold_range=known), tmp_path)).threshold_range == known
+
+
 def test_different_ids_never_share_a_file(tmp_path):
     paths = {prediction_path(object_id, tmp_path) for object_id in ODD_IDS}
     assert len(paths) == len(ODD_IDS)
