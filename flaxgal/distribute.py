@@ -28,6 +28,8 @@ AHEAD = 3
 """Batches for each process that are under way or waiting."""
 ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 PATIENCE_S = 20
+WITHOUT_WORKERS_S = 120
+"""How long a cluster may be without any worker: some give their workers back for a while, others have lost them."""
 
 
 def cores() -> int:
@@ -78,24 +80,36 @@ def on_cluster(
     Raises
     ------
     ValueError
-        If there is no cluster, or its workers lack flaxgal or a folder; and whatever the task raises.
+        If there is no cluster, its workers lack flaxgal or a folder, or all of them are gone; and whatever the task
+        raises.
     """
     with _client(address) as client:
         _check_workers(client, address, [str(folder) for folder in folders])
         threads = sum(client.nthreads().values())
-        yield from in_order(lambda batch: client.submit(task, batch, pure=False), batches, threads * AHEAD)
+        yield from in_order(
+            lambda batch: client.submit(task, batch, pure=False),
+            batches,
+            threads * AHEAD,
+            result=lambda future: _awaited(future, client, address),
+        )
 
 
-def in_order(submit: Callable[[Batch], Any], batches: Iterable[Batch], ahead: int) -> Iterator[Any]:
+def in_order(
+    submit: Callable[[Batch], Any],
+    batches: Iterable[Batch],
+    ahead: int,
+    *,
+    result: Callable[[Any], Any] = lambda future: future.result(),
+) -> Iterator[Any]:
     """The results of futures, in the order of their batches, with never more than `ahead` under way."""
     waiting: deque[Any] = deque()
     try:
         for batch in batches:
             waiting.append(submit(batch))
             if len(waiting) >= ahead:
-                yield waiting.popleft().result()
+                yield result(waiting.popleft())
         while waiting:
-            yield waiting.popleft().result()
+            yield result(waiting.popleft())
     finally:
         for future in waiting:
             future.cancel()
@@ -136,24 +150,42 @@ def _client(address: str) -> Iterator[Any]:
         raise ValueError(f"{address}: found no Dask scheduler there ({error}); start one with dask scheduler") from None
     try:
         yield client
-    except (ValueError, OSError):
-        raise
-    except Exception as error:
+    except Exception as error:  # a lost connection is an OSError of distributed's own
         if type(error).__module__.partition(".")[0] != "distributed":
             raise
         raise ValueError(
-            f"{address}: the cluster gave up ({type(error).__name__}: {error}); run the same command again, it goes on "
+            f"{address}: the cluster gave up ({' '.join(str(error).split())}); run the same command again, it goes on "
             f"where it was"
         ) from None
     finally:
         client.close()
 
 
+def _awaited(future: Any, client: Any, address: str) -> Any:
+    """The result of a task on a cluster, which dask would wait for as long as there is no worker to do it."""
+    without_s = 0
+    while True:
+        try:
+            return future.result(timeout=PATIENCE_S)
+        except TimeoutError:
+            if future.done():  # the task's own
+                raise
+        without_s = 0 if client.nthreads() else without_s + PATIENCE_S
+        if without_s >= WITHOUT_WORKERS_S:
+            raise ValueError(
+                f"{address}: all workers of the cluster are gone; start new ones and run the same command again, it "
+                f"goes on where it was"
+            )
+
+
 def _check_workers(client: Any, address: str, folders: list[str]) -> None:
     """Refuse a cluster that would fail at every galaxy."""
     from flaxgal import __version__
 
-    client.wait_for_workers(1, timeout=PATIENCE_S)
+    try:
+        client.wait_for_workers(1, timeout=PATIENCE_S)
+    except TimeoutError:
+        raise ValueError(f"{address}: the cluster has no workers; start some with dask worker {address}") from None
     for worker, found in client.run(about_worker, folders, on_error="return").items():
         if isinstance(found, BaseException):
             raise ValueError(f"{address}: the worker {worker} cannot import flaxgal ({found}); install it there")

@@ -104,6 +104,19 @@ def test_a_folder_that_the_workers_do_not_see_is_said_before_any_work(cluster, t
         list(on_cluster(len, [[1]], address=cluster, folders=[tmp_path / "nowhere"]))
 
 
+def test_a_cluster_whose_workers_are_gone_ends_the_call_with_a_sentence(monkeypatch):
+    monkeypatch.setattr("flaxgal.distribute.PATIENCE_S", 5)
+    monkeypatch.setattr("flaxgal.distribute.WITHOUT_WORKERS_S", 5)
+    with distributed.LocalCluster(n_workers=1, threads_per_worker=1, processes=False, dashboard_address=None) as local:
+        done = on_cluster(int, map(str, range(20)), address=local.scheduler_address)
+        assert next(done) == 0
+        local.scale(0)
+        with pytest.raises(ValueError, match="all workers of the cluster are gone; start new ones"):
+            list(done)
+        with pytest.raises(ValueError, match="the cluster has no workers; start some with dask worker"):
+            list(on_cluster(int, ["1"], address=local.scheduler_address))
+
+
 def test_a_mistake_of_the_task_comes_back_as_it_is(cluster):
     assert list(on_cluster(int, ["3", "4"], address=cluster)) == [3, 4]
     with pytest.raises(ValueError, match="invalid literal for int"):
