@@ -211,7 +211,8 @@ def _say_other_crop(run: Path, snapshot: Path) -> None:
     from flaxgal.datasets.builders import open_snapshot
     from flaxgal.runlog import snapshots_seen
 
-    trained, here = {float(one.get("crop", 1.0)) for one in snapshots_seen(run)}, open_snapshot(snapshot).crop
+    trained = {float(one["crop"]) for one in snapshots_seen(run) if "crop" in one}  # an older flaxgal did not say it
+    here = open_snapshot(snapshot).crop
     if trained and here not in trained:
         there = " or ".join(f"{one:g}" for one in sorted(trained))
         say(

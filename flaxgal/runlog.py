@@ -172,9 +172,15 @@ def read_crop(folder: Path) -> float:
     Raises
     ------
     ValueError
-        If its snapshots were not all cropped alike.
+        If its snapshots were not all cropped alike, or nobody wrote down how.
     """
-    crops = {float(about.get("crop", 1.0)) for about in snapshots_seen(folder)} or {1.0}
+    seen = snapshots_seen(folder)
+    if any("crop" not in about for about in seen):
+        raise ValueError(
+            f"{folder}: was trained by an older flaxgal, which did not write down how much of each frame its pictures "
+            f"showed; say so by --crop, as it was said when its snapshots were built (1 if it was not, or of mocks)"
+        )
+    crops = {float(about["crop"]) for about in seen} or {1.0}
     if len(crops) > 1:
         raise ValueError(
             f"{folder}: was trained on snapshots whose pictures show {', '.join(f'{one:g}' for one in sorted(crops))} "

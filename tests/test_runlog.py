@@ -117,9 +117,12 @@ def cropped(*shares):
 
 
 def test_a_run_knows_how_much_of_each_frame_its_pictures_showed(tmp_path):
-    for name, snapshots, crop in (("one", cropped(0.3, 0.3), 0.3), ("none", seen(), 1.0), ("new", [], 1.0)):
+    for name, snapshots, crop in (("one", cropped(0.3, 0.3), 0.3), ("new", [], 1.0)):
         open_run(tmp_path / name, CONFIG, snapshots=snapshots)
         assert read_crop(tmp_path / name) == crop
+    open_run(tmp_path / "old", CONFIG, snapshots=seen())
+    with pytest.raises(ValueError, match=r"old: was trained by an older flaxgal, .* say so by --crop"):
+        read_crop(tmp_path / "old")
     open_run(tmp_path / "mixed", CONFIG, snapshots=cropped(1.0, 0.3))
     with pytest.raises(ValueError, match=r"mixed: .* show 0\.3, 1 of their frames' sides; say by --crop"):
         read_crop(tmp_path / "mixed")

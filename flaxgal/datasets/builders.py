@@ -6,6 +6,7 @@ says which revisions of each galaxy went in, `provenance.json` everything else t
 give the same bytes.
 """
 
+import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -138,8 +139,14 @@ def open_snapshot(folder: Path | str) -> Snapshot:
         image_size=int(metadata["image_size"]),
         sizes={split: info.num_examples for split, info in about.splits.items() if info.num_examples},
         schemas=tuple(map(LabelSchema.from_dict, metadata.get("schemas", ()))),
-        crop=float(metadata.get("crop", 1.0)),
+        crop=float(metadata["crop"] if "crop" in metadata else _provenance(folder).get("crop", 1.0)),
     )
+
+
+def _provenance(folder: Path) -> dict[str, Any]:
+    """What stands beside the data, where an older flaxgal wrote down the crop; empty where nothing does."""
+    path = folder / "provenance.json"
+    return json.loads(path.read_text()) if path.is_file() else {}
 
 
 def read_examples(snapshot: Snapshot, split: str, numbers: Sequence[int]) -> Iterator[Example]:

@@ -111,6 +111,15 @@ def test_our_own_reader_gives_back_what_was_written(tmp_path):
             assert list(labels_of_split(snapshot, split, schema)) == [one.labels.label(schema.name) for one in back]
 
 
+def test_the_crop_of_a_snapshot_that_only_says_it_beside_its_data_is_known(tmp_path):
+    folder = build_class_snapshot([an_example("a")], tmp_path, **KIND, provenance={"crop": 0.3}, crop=0.3)
+    assert open_snapshot(folder).crop == 0.3
+    said = json.loads((folder / "metadata.json").read_text())
+    del said["crop"]
+    (folder / "metadata.json").write_text(json.dumps(said))
+    assert open_snapshot(folder).crop == 0.3
+
+
 def test_no_galaxy_is_in_two_splits(tmp_path):
     twice = [an_example("a"), an_example("b", split="test"), an_example("a", split="test")]
     snapshot = snapshot_of(tmp_path, *twice)
