@@ -23,16 +23,8 @@ from jaxtyping import Float, UInt8
 
 from flaxgal.calibration import Calibration, read_calibration
 from flaxgal.checkpoint import ClassifierRun, Run, load_classifier, load_run
-from flaxgal.class_catalogue import (
-    Catalogue,
-    ClassRow,
-    Tally,
-    Terms,
-    finished_tally,
-    read_given,
-    spirals_in,
-    write_classes,
-)
+from flaxgal.class_answers import ClassRow, Tally, Terms
+from flaxgal.class_catalogue import Catalogue, finished_tally, read_given, spirals_in, write_classes
 from flaxgal.classify import oriented_logits, probabilities
 from flaxgal.config import PredictConfig
 from flaxgal.datasets.builders import open_snapshot

@@ -19,7 +19,8 @@ from PIL import Image
 from flaxgal import checkpoint
 from flaxgal.calibration import Calibration, familiar_features, write_calibration
 from flaxgal.checkpoint import load_classifier
-from flaxgal.class_catalogue import ClassRow, Doubt, spiral_classes, spirals_in
+from flaxgal.class_answers import ClassRow, Doubt
+from flaxgal.class_catalogue import spiral_classes, spirals_in
 from flaxgal.classify import oriented_logits, probabilities
 from flaxgal.cli import run
 from flaxgal.config import ClassifierConfig, ClassifyConfig, PredictConfig, TrainConfig, UNetConfig, to_json
