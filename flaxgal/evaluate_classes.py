@@ -63,8 +63,8 @@ def evaluate_classes(
     ------
     ValueError
         If the run is no classifier or has no checkpoint, or the snapshot other bands or size, or no galaxy of known
-        class in the split, or if the run was trained on galaxies of the split (unless they are asked for: split train), or
-        answers with what is no number.
+        class in the split, or if the run was trained on galaxies of the split (unless it is train, which asks for
+        them), or answers with what is no number.
     """
     run, about = load_classifier(run_folder), open_snapshot(snapshot)
     schema, model = run.schema, run.config.model
