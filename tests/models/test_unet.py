@@ -1,7 +1,6 @@
 """The whole U-Net: golden parameter counts, shapes, symmetries, randomness, what it refuses."""
 
 import dataclasses
-import functools
 import itertools
 
 import jax
@@ -10,36 +9,16 @@ import numpy as np
 import optax
 import pytest
 from flax import nnx
+from networks import UNETS, logits_of, make, shaken
 
 from flaxgal.config import CONVNEXT_SIZES, DEFAULT_UNET, SEED_UNET, UNetConfig
 from flaxgal.models.unet import UNet, pad_to_multiple, parameter_count
 
-SMALL = UNetConfig(image_size=16, widths=(8, 16), blocks=(1,), dropout=(0.2,))
-SMALL_PLAIN = UNetConfig(image_size=16, widths=(4, 6), block="plain", blocks=(1,), dropout=(0.2,))
+SMALL, SMALL_PLAIN, SMALL_CONVNEXT = UNETS.values()
 WIDTHS, BLOCKS = CONVNEXT_SIZES["atto"]
 ATTO = UNetConfig(bands=("g", "r", "i"), block="convnext", widths=WIDTHS, blocks=BLOCKS)
-SMALL_CONVNEXT = UNetConfig(image_size=16, widths=(8, 12), block="convnext", blocks=(1,), dropout=(0.2,))
 BOTH = pytest.mark.parametrize("config", [SMALL, SMALL_PLAIN], ids=["residual", "plain"])
 ALL = pytest.mark.parametrize("config", [SMALL, SMALL_PLAIN, SMALL_CONVNEXT], ids=["residual", "plain", "convnext"])
-
-
-@functools.cache
-def make(config, seed=0):
-    return UNet(config, nnx.Rngs(params=seed))
-
-
-def shaken(config, seed=0):
-    """A network whose weights are all random, the zero ones too, as they are after some training."""
-    leaves, shape = jax.tree.flatten(make(config))
-    random = np.random.default_rng(seed)
-    return jax.tree.unflatten(
-        shape, [leaf + jnp.asarray(random.normal(0, 0.1, leaf.shape), leaf.dtype) for leaf in leaves]
-    )
-
-
-@jax.jit
-def logits_of(model, image, key=None):
-    return model(image, key=key)
 
 
 def picture(n=2, size=16, band=1, seed=0):
@@ -90,43 +69,6 @@ def test_gradients_and_updates_work_on_the_module_itself(config):
         losses.append(float(value))
     assert losses[-1] < 0.8 * losses[0]
     assert step._cache_size() == 1
-
-
-@ALL
-def test_every_weight_has_a_gradient(config):
-    model, image = shaken(config), picture()
-    gradient = jax.jit(jax.grad(lambda model: jnp.sum(model(image) ** 2)))(model)
-    for path, leaf in jax.tree.leaves_with_path(gradient):
-        assert np.any(leaf != 0), jax.tree_util.keystr(path)
-
-
-@ALL
-def test_a_network_holds_float32_weights_and_nothing_else(config):
-    leaves = jax.tree.leaves(make(dataclasses.replace(config, dtype="bfloat16")))
-    assert {leaf.dtype for leaf in leaves} == {jnp.dtype("float32")}
-
-
-@BOTH
-def test_the_network_is_deterministic_without_a_key_and_random_with_one(config):
-    model, image = shaken(config), picture()
-    np.testing.assert_array_equal(logits_of(model, image), logits_of(model, image))
-    one, same, other = (logits_of(model, image, jax.random.key(seed)) for seed in (1, 1, 2))
-    np.testing.assert_array_equal(one, same)
-    assert not np.array_equal(one, other)
-
-
-@BOTH
-def test_equal_seeds_make_equal_weights_and_others_do_not(config):
-    image = picture()
-    one, same, other = (logits_of(make(config, seed), image) for seed in (3, 3, 4))
-    np.testing.assert_array_equal(one, same)
-    assert not np.array_equal(one, other)
-
-
-@BOTH
-def test_galaxies_in_a_batch_do_not_see_each_other(config):
-    model, image = shaken(config), picture(3)
-    np.testing.assert_allclose(logits_of(model, image)[1:2], logits_of(model, image[1:2]), atol=2e-5)
 
 
 def test_a_plain_network_moves_with_the_galaxy():
@@ -191,16 +133,6 @@ def test_there_is_a_map_of_float32_for_each_class(config, bands, classes):
     logits = jax.eval_shape(make(config), picture(3, 16, len(bands)))
     assert logits.shape == (3, 16, 16, len(classes))
     assert logits.dtype == jnp.float32
-
-
-@ALL
-def test_bfloat16_is_close_to_float32(config):
-    model = shaken(config)
-    narrow = make(dataclasses.replace(config, dtype="bfloat16"))
-    narrow = jax.tree.unflatten(jax.tree.structure(narrow), jax.tree.leaves(model))
-    image = picture()
-    exact = logits_of(model, image)
-    np.testing.assert_allclose(logits_of(narrow, image), exact, atol=0.1 * float(exact.std()) + 0.02)
 
 
 @pytest.mark.parametrize(("y", "x"), [(16, 16), (13, 18), (1, 1), (61, 32)])
