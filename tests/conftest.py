@@ -40,3 +40,13 @@ def real_data(request: pytest.FixtureRequest) -> Path:
     if not folder.is_dir():
         pytest.fail(f"--real-data {folder}: no such folder")
     return folder.resolve()
+
+
+@pytest.fixture(scope="module")
+def straight(config, tmp_path_factory) -> Path:
+    """The folder of a run that nothing disturbed, of the config that the tests' own module has."""
+    from flaxgal.train import train
+
+    folder = tmp_path_factory.mktemp("runs") / "straight"
+    list(train(config, folder))
+    return folder

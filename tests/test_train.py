@@ -29,14 +29,6 @@ def config(snapshot):
     return toy_config(snapshot)
 
 
-@pytest.fixture(scope="module")
-def straight(config, tmp_path_factory):
-    """The folder of a run of four steps that nothing disturbed."""
-    folder = tmp_path_factory.mktemp("runs") / "straight"
-    list(train(config, folder))
-    return folder
-
-
 def weights_of(folder, kind="last"):
     arrays, step = checkpoint.read_arrays(folder, kind)
     return step, arrays

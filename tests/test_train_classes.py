@@ -51,14 +51,6 @@ def config(snapshot):
 
 
 @pytest.fixture(scope="module")
-def straight(config, tmp_path_factory):
-    """The folder of a run of four steps that nothing disturbed."""
-    folder = tmp_path_factory.mktemp("runs") / "straight"
-    list(train(config, folder))
-    return folder
-
-
-@pytest.fixture(scope="module")
 def learnt(snapshot, tmp_path_factory):
     """A run that learnt to tell S, Z and none apart: its config, its folder, and what it yielded."""
     config = class_config(
