@@ -110,6 +110,9 @@ class ClassifierConfig:
     """residual: the U-Net's way down, then the mean over the picture; c2: the seed's; convnext: Liu et al. 2022."""
     view: Literal["sky", "log_polar"] = "sky"
     """sky: the pictures' own pixels; log_polar: unrolled about their middle, where arms are straight lines."""
+    face_on: bool = False
+    """Whether each galaxy is centred and made round before it is looked at, whatever its tilt: inclined discs are then
+    not taken for spirals, and arms are the same from all sides."""
     azimuths: int = 64
     """Places in a turn of a log-polar view: about as many as a picture has pixels on a side."""
     rows: int = 24

@@ -11,6 +11,7 @@ from flaxgal.config import ClassifierConfig
 from flaxgal.models.blocks import Dense, GroupNorm, dropout
 from flaxgal.models.convnext import LayerNorm, convnext_levels
 from flaxgal.models.encoder import endless_keys, pad_around, pooled_levels, residual_levels
+from flaxgal.models.face_on import face_on
 from flaxgal.models.log_polar import EXTRA_CHANNELS, log_polar, ring_measures, ring_number
 
 __all__ = ["Classifier", "class_features", "class_logits"]
@@ -81,6 +82,8 @@ class Classifier(nnx.Module):
         """What the network found in each picture, float32: the logits are a linear function of it."""
         self._check(image.shape)
         keys = endless_keys(key)
+        if self.config.face_on:
+            image = face_on(image.astype(jnp.float32))
         if self.config.view == "log_polar":
             image = log_polar(image.astype(jnp.float32), rows=self.config.rows, azimuths=self.config.azimuths)
         unrolled = image
