@@ -85,10 +85,12 @@ def measure_band(
     masks: tuple[DrawnMask, ...],
     *,
     deviation: float = NAN,
+    seeing_fwhm_pixels: float = 0.0,
 ) -> SeenBand:
     """Total and arm light of one band; nothing where too little of the galaxy, or no sky, is seen.
 
-    The first of `masks` is measured; the others tell how uncertain it is. `deviation` is the noise of a pixel of sky.
+    The first of `masks` is measured; the others tell how uncertain it is. `deviation` is the noise of a pixel of sky;
+    `seeing_fwhm_pixels` is 0 where it is not known.
     """
     good = usable & aperture.alone
     own = aperture.inside & aperture.alone
@@ -110,13 +112,13 @@ def measure_band(
     if aperture.inside.sum() * sky.error > 0.05 * total:
         flags |= Flag.SKY_UNCERTAIN
     noise = _noise(image, variance, spread, good, aperture, sky)
-    bulge = find_bulge(light, aperture)
+    bulge = find_bulge(light, aperture, seeing_fwhm_pixels=seeing_fwhm_pixels)
     drawn = [_arm_numbers(light, mask, good, aperture, total, bulge) for mask in masks]
     mask_error = np.ptp([one.values for one in drawn], axis=0) / 2 if len(drawn) > 1 else np.full(5, NAN)
     flux, oddities = _band_flux(light, aperture, masks[0], good, drawn[0], mask_error, bulge, noise)
     grown, still = _growth(above, sky, deviation, aperture, total)
     flags |= oddities | still
-    complete = BandFlux(**flux, growth=grown, sky=sky.level, sky_error=sky.error, bulge_flux=bulge.flux)
+    complete = BandFlux(**flux, growth=grown, sky=sky.level, sky_error=sky.error)
     return SeenBand(complete, flags, BandLight(light, noise), bulge.radius)
 
 
@@ -147,6 +149,7 @@ def _band_flux(
         "flux_ratio": ratio,
         "flux_ratio_mask_error": float(mask_error[1]),
         "kron_flux": within_kron if np.isfinite(aperture.kron_radius) else NAN,
+        "bulge_flux": bulge.flux,
         "arm_to_disc_ratio": to_disc,
         "arm_contrast": contrast,
         "arm_excess_ratio": excess,
@@ -182,7 +185,9 @@ def _band_flux(
     flux |= {
         f"{name}_error": error if np.isfinite(flux[name]) else NAN for name, error in zip(names, both, strict=True)
     }
-    flux |= {"total_flux_error": total_error, "kron_flux_error": kron_error}
+    within_bulge = aperture.inside & (aperture.ring <= bulge.radius) if np.isfinite(bulge.flux) else aperture.inside
+    bulge_error = float(np.hypot(standard_error(within_bulge.astype(float), noise), bulge.error))
+    flux |= {"total_flux_error": total_error, "kron_flux_error": kron_error, "bulge_flux_error": bulge_error}
     return flux, flags | (Flag.FAINT if total < 10 * total_error else Flag(0))
 
 

@@ -73,10 +73,15 @@ BAND_COLUMNS = {
     "sky": _number(FLUX, "sky level that was subtracted, per pixel"),
     "sky_error": _number(FLUX, "1 sigma of sky"),
     "flux_ratio_mask_error": _number(None, "the mask's own share of flux_ratio_error"),
-    "kron_flux": _number(FLUX, "light within 2.5 Kron radii"),
-    "kron_flux_error": _number(FLUX, "1 sigma of kron_flux"),
+    "kron_flux": _number(
+        FLUX, "light within 2.5 Kron radii: 96 % of an exponential disc's, 2 to 4 % less than total_flux"
+    ),
+    "kron_flux_error": _number(FLUX, "1 sigma of kron_flux as the light within its aperture; light outside is no part"),
     "growth": _number(None, "light just outside the aperture / total_flux: 0 when it holds all"),
-    "bulge_flux": _number(FLUX, "light that rises above the disc in the centre"),
+    "bulge_flux": _number(
+        FLUX, "bulge and nucleus: what rises above the disc in the centre, from a fit of the profile"
+    ),
+    "bulge_flux_error": _number(FLUX, "1 sigma of bulge_flux; most is the scatter found on mocks, 6 % of total_flux"),
     "arm_to_disc_ratio": _number(None, "light of the arms / light of the disc, both without the bulge"),
     "arm_to_disc_ratio_error": _number(None, "1 sigma of arm_to_disc_ratio"),
     "arm_contrast": _number(None, "surface brightness of arms / of the disc between, at equal radius"),

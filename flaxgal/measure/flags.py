@@ -44,7 +44,7 @@ FLAG_MEANINGS = {
     Flag.MASK_EVERYTHING: "the arm mask covers nearly all of the galaxy: the ratio says nothing",
     Flag.MASK_TOUCHES_EDGE: "the arm mask touches the edge of the image: arms may go on outside",
     Flag.MASK_OUTSIDE_GALAXY: "more than a tenth of the arm mask lies outside the galaxy's aperture and is not counted",
-    Flag.SATURATED: "saturated pixels in the galaxy: their light is a guess",
+    Flag.SATURATED: "saturated pixels in the galaxy, or a core cut off at one number: their light is a guess",
     Flag.MISSING_PIXELS: "more than 2 % of the galaxy's aperture has no data in a band and was filled in",
     Flag.MISSING_BAND: "a band sees no sky, not the galaxy's centre, or only about half of its aperture: no numbers",
     Flag.PICTURE: "an 8-bit picture: no linear flux, only the gamma-2.2 estimate",

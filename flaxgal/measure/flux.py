@@ -25,6 +25,7 @@ from flaxgal.measure.fourier import measure_fourier
 from flaxgal.measure.geometry import sky_position_angle_deg
 from flaxgal.measure.isophotes import isophote_ellipse, psf_fwhm_pixels
 from flaxgal.measure.record import BandFlux, Colour, Measurement
+from flaxgal.measure.saturation import is_clipped
 from flaxgal.measure.sources import detection_image, find_sources
 from flaxgal.survey.cutout import Cutout
 
@@ -138,15 +139,18 @@ def _measure_light(cutout: Cutout, drawings: tuple[np.ndarray, ...], known: dict
         return Measurement(**known, flags=flags | Flag.NO_GALAXY, bands=dict.fromkeys(bands, BandFlux()))
     # Where only some bands see the galaxy, it looks fainter than it is: shapes are read where all do.
     own = np.asarray(usable[seen].all(axis=0)) & ~sources.others
-    ellipse = isophote_ellipse(
-        together, sources.galaxy, own, sources.peak, arm_mask=arm, seeing_fwhm_pixels=psf_fwhm_pixels(cutout.psf)
-    )
+    seeing = psf_fwhm_pixels(cutout.psf)
+    ellipse = isophote_ellipse(together, sources.galaxy, own, sources.peak, arm_mask=arm, seeing_fwhm_pixels=seeing)
     aperture, oddities = find_aperture(together, np.asarray(usable.any(axis=0)), sources, ellipse, arm)
     flags |= oddities
     masks = draw_masks(drawings, aperture)
-    measured = _bands(cutout, flux, usable, noise, aperture, masks) if bands else {}
+    measured = _bands(cutout, flux, usable, noise, aperture, masks, seeing) if bands else {}
     for one in measured.values():
         flags |= one.flags
+    seen_galaxy = [good & sources.galaxy for good in usable]
+    clipped = (is_clipped(*pair, picture=not bands) for pair in zip(cutout.flux, seen_galaxy, strict=True))
+    if any(clipped):
+        flags |= Flag.SATURATED
     if "SAT" in cutout.mask_planes and (cutout.mask_planes["SAT"] & sources.galaxy).any():
         flags |= Flag.SATURATED
     if sources.knot_share > BRIGHT_KNOT:
@@ -205,6 +209,7 @@ def _bands(
     noise: np.ndarray,
     aperture: Aperture,
     masks: tuple[DrawnMask, ...],
+    seeing_fwhm_pixels: float,
 ) -> dict[str, SeenBand]:
     """Each band measured, with its surface-brightness limit where the flux is calibrated."""
     measured = {}
@@ -214,7 +219,15 @@ def _bands(
         sky = usable[number] & aperture.alone & ~aperture.inside
         enough = np.count_nonzero(sky) >= LEAST_SKY_PIXELS
         deviation = pixel_noise(flux[number], sky) if enough else float(noise[number])
-        one = measure_band(flux[number], variance, usable[number], aperture, masks, deviation=deviation)
+        one = measure_band(
+            flux[number],
+            variance,
+            usable[number],
+            aperture,
+            masks,
+            deviation=deviation,
+            seeing_fwhm_pixels=seeing_fwhm_pixels,
+        )
         if calibrated and one.light is not None:
             limit = surface_brightness_limit(deviation, cutout.pixel_scale_arcsec or NAN)
             one = replace(one, flux=replace(one.flux, surface_brightness_limit_mag_arcsec2=limit))

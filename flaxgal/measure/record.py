@@ -32,12 +32,15 @@ class BandFlux:
     flux_ratio_mask_error: float = NAN
     """The mask's own share of `flux_ratio_error`; NaN for a mask of yes and no, which does not say how sure it is."""
     kron_flux: float = NAN
-    """Within 2.5 Kron radii (Kron 1980, ApJS 43, 305; Bertin & Arnouts 1996, A&AS 117, 393)."""
+    """Within 2.5 Kron radii (Kron 1980, ApJS 43, 305; Bertin & Arnouts 1996, A&AS 117, 393): 96 % of the light of an
+    exponential disc (Graham & Driver 2005, PASA 22, 118). The rest is not put back, as it depends on the profile."""
     kron_flux_error: float = NAN
+    """Of the light within that aperture; what lies outside is no part of it."""
     growth: float = NAN
     """What a ring around the aperture, a quarter of its radius wide, would add to the total, as a share of it."""
     bulge_flux: float = NAN
     """What rises above the disc in the centre: bulge and nucleus."""
+    bulge_flux_error: float = NAN
     arm_to_disc_ratio: float = NAN
     """Arm ÷ (total − bulge), the bulge taken out of both."""
     arm_to_disc_ratio_error: float = NAN

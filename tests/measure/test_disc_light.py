@@ -6,6 +6,7 @@ import dataclasses
 
 import numpy as np
 import pytest
+from scipy import ndimage
 
 from flaxgal.measure.disc_light import interarm_region, interarm_weights
 from flaxgal.measure.flags import Flag
@@ -56,6 +57,43 @@ def test_light_added_in_the_centre_is_found_as_bulge_and_left_out_of_the_disc():
     assert with_bulge.arm_to_disc_ratio > with_bulge.flux_ratio
     truth = light[arm].sum() / light.sum()
     assert abs(with_bulge.arm_to_disc_ratio - truth) < 2 * with_bulge.arm_to_disc_ratio_error
+
+
+def test_bulge_fluxes_follow_the_truth():
+    """Discs from nearly flat to exponential inside, Sérsic bulges of 2 to 45 % of the light, blurred."""
+    y, x = np.indices((96, 96)) - 47.5
+    truths, found, errors = [], [], []
+    for seed in range(60):
+        rng = np.random.default_rng([9, seed])
+        share, scale, size = rng.uniform(0.02, 0.45), rng.uniform(5.0, 9.0), rng.uniform(0.05, 0.3)
+        radius = np.hypot(x, y / rng.uniform(0.5, 1.0))
+        disc, bulge = (
+            np.exp(-((radius / scale) ** rng.uniform(1.0, 1.8))),
+            np.exp(-3.67 * np.sqrt(np.hypot(x, y) / (size * scale))),
+        )
+        disc, bulge = ((one / one.sum() * 1e4 * part) for one, part in ((disc, 1 - share), (bulge, share)))
+        light = ndimage.gaussian_filter(disc + bulge, 1.7)
+        cutout = Cutout(
+            object_id="drawn", flux=(light + rng.normal(0, 0.3, light.shape))[None].astype(np.float32), bands=("r",),
+            unit="nJy", variance=np.full((1, 96, 96), 0.09, np.float32),
+        )  # fmt: skip
+        band = measure_cutout(cutout, np.zeros((96, 96), bool)).bands["r"]
+        truths.append(share)
+        found.append(band.bulge_flux / band.total_flux)
+        errors.append(band.bulge_flux_error / band.total_flux)
+    assert np.corrcoef(found, truths)[0, 1] > 0.7
+    assert min(errors) > 0.05
+
+
+def test_an_exponential_disc_has_hardly_any_bulge_and_a_galaxy_without_variance_no_error_of_it():
+    light, arm = petals(1.0)
+    band = measured(light, arm).bands["r"]
+    assert abs(band.bulge_flux) < 2 * band.bulge_flux_error
+    assert band.bulge_flux_error < 0.07 * band.total_flux
+    cutout = Cutout(object_id="drawn", flux=light[None].astype(np.float32), bands=("r",), unit="nJy")
+    band = measure_cutout(cutout, arm).bands["r"]
+    assert np.isfinite(band.bulge_flux)
+    assert np.isnan(band.bulge_flux_error)
 
 
 def test_without_disc_between_the_arms_there_is_neither_contrast_nor_excess(spiral):
