@@ -142,10 +142,11 @@ def _target_label(smooth: np.ndarray, labels: np.ndarray, number: int) -> tuple[
     np.minimum.at(nearest, labels.ravel(), distance.ravel())
     nearest[0] = np.inf
     worth = np.bincount(labels.ravel(), weights=np.sqrt(np.maximum(smooth, 0.0)).ravel(), minlength=number + 1)
-    worth *= np.exp(-0.5 * np.square(nearest / reach)) if nearest.min() <= reach else np.isfinite(nearest)
-    second, first = np.sort(worth)[-2:]
-    best = int(worth.argmax())
-    return best, bool(nearest[best] <= reach), bool(second > RIVAL * first)
+    at_centre = bool(nearest.min() <= reach)
+    worth *= np.exp(-0.5 * np.square(nearest / reach)) if at_centre else np.isfinite(nearest)
+    best = int(np.where(nearest <= reach, worth, 0.0).argmax() if at_centre else worth.argmax())
+    rivalled = np.delete(worth, best).max() > RIVAL * worth[best]
+    return best, at_centre, bool(rivalled)
 
 
 def _from_middle(shape: tuple[int, int]) -> Float[np.ndarray, "y x"]:
