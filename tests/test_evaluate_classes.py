@@ -36,7 +36,7 @@ def snapshot(tmp_path_factory):
 def guess(folder, config, *, temperature=None, spoilt=False):
     """A run that was never trained, with a last layer that says something."""
     about = [open_snapshot(path) for path in config.data.snapshots]
-    seen = [{"name": one.name, "version": one.version, "sizes": dict(one.sizes)} for one in about]
+    seen = [{"name": one.name, "version": one.version, "sizes": dict(one.sizes), "crop": one.crop} for one in about]
     runlog.open_run(folder, config, snapshots=seen)
     model = new_network(config, nnx.Rngs(params=0))
     if isinstance(model, Classifier):
