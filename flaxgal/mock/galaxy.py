@@ -21,7 +21,7 @@ from flaxgal.mock.profiles import moffat_pixels
 from flaxgal.mock.seeing import frame, neighbour_spectra, psf_spectrum, shift_spectrum
 from flaxgal.mock.truth import arm_mask, bar_mask
 
-__all__ = ["Mocks", "render", "see"]
+__all__ = ["Mocks", "drawn", "render", "see"]
 
 PSF_PIXELS = 33
 CHUNK = 128
@@ -100,12 +100,17 @@ def render(config: MockConfig, key: PRNGKeyArray, number: int, *, first: int = 0
 
 @partial(jax.jit, static_argnums=0)
 def _render_chunk(config: MockConfig, key: PRNGKeyArray, index: Int[Array, " n"]) -> Mocks:
-    return jax.vmap(lambda k: _render_one(config, jax.random.fold_in(key, k)))(index)
+    return jax.vmap(lambda k: see(config, drawn(config, key, k), _keys(key, k)[1]))(index)
 
 
-def _render_one(config: MockConfig, key: PRNGKeyArray) -> Mocks:
-    shape_key, noise_key = jax.random.split(key)
-    return see(config, draw_galaxy(config, shape_key), noise_key)
+def drawn(config: MockConfig, key: PRNGKeyArray, index: Int[Array, ""] | int) -> Galaxy:
+    """Galaxy number `index` of the population that `config` and `key` name, as `render` draws it."""
+    return draw_galaxy(config, _keys(key, index)[0])
+
+
+def _keys(key: PRNGKeyArray, index: Int[Array, ""] | int) -> PRNGKeyArray:
+    """Of a galaxy's shape and of its noise."""
+    return jax.random.split(jax.random.fold_in(key, index))
 
 
 def see(config: MockConfig, galaxy: Galaxy, noise_key: PRNGKeyArray) -> Mocks:

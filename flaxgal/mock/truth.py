@@ -18,7 +18,7 @@ L = G − E + ⟨E⟩. A pixel is arm where
 """
 
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array, Bool, Float, Int
 
 from flaxgal.config import MockConfig
 from flaxgal.mock.arms import across_arms, arm_width, disc_plane, log_length, winding
@@ -26,7 +26,7 @@ from flaxgal.mock.painting import bar_radius
 from flaxgal.mock.population import Arms, Galaxy
 from flaxgal.mock.seeing import blur
 
-__all__ = ["arm_mask", "arm_ridge", "bar_mask", "sky_coordinates"]
+__all__ = ["arm_mask", "arm_ridge", "bar_mask", "nearest_arm", "sky_coordinates"]
 
 Grid = Float[Array, "y x"]
 Bands = Float[Array, "band y x"]
@@ -80,6 +80,16 @@ def arm_ridge(arms: Arms, radius: Grid, angle: Grid, *, seeing: Float[Array, ""]
     end = log_length(arms) * arms.length[:, None, None]
     there = (arms.strength[:, None, None] > 0) & (s > -0.1)[None] & (s[None] < end + 0.1)
     return jnp.any(there & (jnp.abs(across_arms(arms, radius, angle)) <= reach[None]), 0)
+
+
+def nearest_arm(config: MockConfig, galaxy: Galaxy) -> Int[Array, "y x"]:
+    """Which of the galaxy's arms, from 0, has its crest nearest to each pixel, in widths of the arm."""
+    radius, angle = disc_plane(galaxy.disc, *sky_coordinates(config.image_size, galaxy))
+    arms = galaxy.arms
+    along = jnp.log(radius / arms.inner_radius)[None]
+    end = log_length(arms) * arms.length[:, None, None]
+    there = (arms.strength[:, None, None] > 0) & (along > -0.4) & (along < end + 0.4)
+    return jnp.argmin(jnp.where(there, jnp.abs(across_arms(arms, radius, angle)), jnp.inf), axis=0)
 
 
 def _gradient(phase: Grid) -> Grid:

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from flaxgal.config import MockConfig
 from flaxgal.measure.flux import measure_cutout
-from flaxgal.mock.arms import across_arms, disc_plane, log_length
 from flaxgal.mock.cutouts import mock_cutouts
-from flaxgal.mock.galaxy import render
-from flaxgal.mock.population import draw_galaxy
-from flaxgal.mock.truth import sky_coordinates
+from flaxgal.mock.galaxy import drawn, render
+from flaxgal.mock.truth import nearest_arm
 
 SPIRALS = MockConfig(image_size=96, class_fractions=(0.0, 0.0, 1.0), max_inclination_deg=60.0)
 KEY = jax.random.key(11)
@@ -47,15 +44,7 @@ def test_pitch_angles_are_right_to_3_degrees_and_so_are_their_errors(measured):
 
 @jax.jit
 def nearest_crest(index: jax.Array) -> jax.Array:
-    """For each pixel of a mock, which of its arms' crests (from 0) runs nearest, in widths of the arm."""
-    shape_key, _ = jax.random.split(jax.random.fold_in(KEY, index))
-    galaxy = draw_galaxy(SPIRALS, shape_key)
-    radius, angle = disc_plane(galaxy.disc, *sky_coordinates(SPIRALS.image_size, galaxy))
-    arms = galaxy.arms
-    along = jnp.log(radius / arms.inner_radius)[None]
-    end = log_length(arms) * arms.length[:, None, None]
-    there = (arms.strength[:, None, None] > 0) & (along > -0.4) & (along < end + 0.4)
-    return jnp.argmin(jnp.where(there, jnp.abs(across_arms(arms, radius, angle)), jnp.inf), axis=0)
+    return nearest_arm(SPIRALS, drawn(SPIRALS, KEY, index))
 
 
 def visible_arms(mask: np.ndarray, nearest: np.ndarray) -> int:
