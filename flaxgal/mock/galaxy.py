@@ -12,7 +12,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
+from jaxtyping import Array, Bool, Float, Int, Key, PRNGKeyArray
 
 from flaxgal.config import MockConfig
 from flaxgal.mock.painting import ELECTRON_NJY, SKY_NOISE_NJY, colour, paint, reference_band
@@ -108,7 +108,7 @@ def drawn(config: MockConfig, key: PRNGKeyArray, index: Int[Array, ""] | int) ->
     return draw_galaxy(config, _keys(key, index)[0])
 
 
-def _keys(key: PRNGKeyArray, index: Int[Array, ""] | int) -> PRNGKeyArray:
+def _keys(key: PRNGKeyArray, index: Int[Array, ""] | int) -> Key[Array, " 2"]:
     """Of a galaxy's shape and of its noise."""
     return jax.random.split(jax.random.fold_in(key, index))
 
