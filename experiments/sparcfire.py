@@ -10,8 +10,8 @@ Command:  flaxgal mock snapshots/ --number 8000
           flaxgal train experiments/mocks.py --run runs/mocks
           python experiments/sparcfire.py SDSS runs/mocks --out runs/sparcfire
 Result:   of 35 galaxies our masks give 11 a chirality, 9 of them SpArcFiRe's, with pitch angles that differ by 12
-          degrees in the median (our own errors: 4 to 30); its clusters give 13, 9 alike, 7.6 degrees apart; Fourier,
-          without a mask, 22, 18 alike. Of the 10 clearer spirals all decided ones wind alike: 4 by our masks, 8 by
+          degrees in the median (our own errors: 4 to 30); its clusters give 13, 10 alike, 7.7 degrees apart; Fourier,
+          without a mask, 23, 18 alike. Of the 10 clearer spirals all decided ones wind alike: 4 by our masks, 8 by
           Fourier. The outliers are explained in LOG.md.
 Hardware: two cores of an AMD EPYC, shared; a minute. SpArcFiRe itself says it took 26 to 440 s a galaxy.
 
