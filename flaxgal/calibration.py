@@ -23,6 +23,7 @@ from flaxgal.survey.atomic import replaced_when_whole
 __all__ = [
     "Calibration",
     "Familiar",
+    "calibration_of",
     "familiar_features",
     "fit_temperature",
     "mean_loss",
@@ -202,6 +203,16 @@ def read_calibration(run_folder: Path | str) -> Calibration | None:
             f"them made again (flaxgal train --resume)"
         )
     return found
+
+
+def calibration_of(run_folder: Path | str, step: int) -> Calibration | None:
+    """What was found with the weights of this step; None if nothing was, or with those of another step.
+
+    A run that was resumed and stopped again holds newer weights than its calibration is of. Errors as those of
+    `read_calibration`.
+    """
+    found = read_calibration(run_folder)
+    return found if found is not None and found.step == step else None
 
 
 def _log_mean(logarithms: Float[np.ndarray, "orientation n output"]) -> Float[np.ndarray, "n output"]:

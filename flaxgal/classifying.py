@@ -14,9 +14,9 @@ from jaxtyping import Array, Float, Key
 
 from flaxgal.calibration import (
     Calibration,
+    calibration_of,
     familiar_features,
     fit_temperature,
-    read_calibration,
     write_calibration,
 )
 from flaxgal.checkpoint import load_classifier
@@ -114,8 +114,8 @@ class Classifying:
 
     def conclude(self, folder: Path, feed: Feed, validation: Examples | ClassExamples | None) -> None:
         """Find how far the answers of the weights that were kept can be trusted, unless it is known already."""
-        run, known = load_classifier(folder), read_calibration(folder)
-        if validation is None or (known and known.step == run.step):
+        run = load_classifier(folder)
+        if validation is None or calibration_of(folder, run.step) is not None:
             return
         batch_size = self.config.data.batch_size
         seen = [_found(run.model, batch, len(batch.image)) for batch in feed.first_galaxies(FAMILIAR_GALAXIES)]

@@ -10,7 +10,7 @@ import numpy as np
 from astropy.table import Table
 from jaxtyping import Float64
 
-from flaxgal.calibration import read_calibration
+from flaxgal.calibration import calibration_of
 from flaxgal.checkpoint import ClassifierRun, load_classifier
 from flaxgal.class_summary import broad_class, calibration, class_numbers, probability_columns, summarise_classes
 from flaxgal.classify import expected_number, oriented_logits, probabilities
@@ -20,7 +20,7 @@ from flaxgal.datasets.stacked import ClassExamples
 from flaxgal.evaluate import check_held_out, write_evaluation
 from flaxgal.survey.schemas import LabelSchema
 
-__all__ = ["ClassEvaluation", "evaluate_classes", "score_classes", "temperature_of"]
+__all__ = ["ClassEvaluation", "evaluate_classes", "score_classes"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,7 +70,8 @@ def evaluate_classes(
     schema, model = run.schema, run.config.model
     not_compared = check_held_out(run_folder, about.folder, split)
     galaxies = load_classes(about.folder, split, schema=schema.name, bands=model.bands, image_size=model.image_size)
-    temperature = temperature_of(run_folder, orientations)
+    known = calibration_of(run_folder, run.step)
+    temperature = None if known is None else known.temperature_of(orientations)
     logits = _logits(run, galaxies, orientations, batch_size)
     before, after = (probabilities(logits, schema, temperature=one) for one in (1.0, temperature or 1.0))
     table = score_classes(galaxies, after, schema)
@@ -115,20 +116,6 @@ def score_classes(galaxies: ClassExamples, probability: Float64[np.ndarray, "n c
     for name in set(_DESCRIPTIONS) & set(table.colnames):
         table[name].info.description = _DESCRIPTIONS[name]
     return table
-
-
-def temperature_of(run_folder: Path | str, orientations: int = 1) -> float | None:
-    """What logits of a run are divided by whose probabilities are averaged over so many orientations.
-
-    Fitted on its validation galaxies; None if that was not done.
-
-    Raises
-    ------
-    ValueError
-        If the file that says it is damaged.
-    """
-    found = read_calibration(run_folder)
-    return None if found is None else found.temperature_of(orientations)
 
 
 _DESCRIPTIONS = {

@@ -21,7 +21,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float, UInt8
 
-from flaxgal.calibration import Calibration, read_calibration
+from flaxgal.calibration import Calibration, calibration_of
 from flaxgal.checkpoint import ClassifierRun, Run, load_classifier, load_run
 from flaxgal.class_answers import ClassRow, Tally, Terms
 from flaxgal.class_catalogue import Catalogue, finished_tally, read_given, spirals_in, write_classes
@@ -199,13 +199,7 @@ class _Seen:
 def _applied(run_folder: Path, choices: ClassChoices) -> _Applied:
     run = load_classifier(run_folder)
     crop = read_crop(run_folder) if choices.crop is None else choices.crop
-    return _Applied(run, _calibration(run_folder, run), crop, choices.orientations, choices.batch_size)
-
-
-def _calibration(run_folder: Path, run: ClassifierRun) -> Calibration | None:
-    """What says how far these very weights can be trusted, if anything does."""
-    found = read_calibration(run_folder)
-    return found if found is not None and found.step == run.step else None
+    return _Applied(run, calibration_of(run_folder, run.step), crop, choices.orientations, choices.batch_size)
 
 
 def _terms(applied: _Applied, choices: ClassChoices) -> Terms:

@@ -13,7 +13,7 @@ from toys import toy_config, toy_snapshot
 
 from flaxgal import runlog
 from flaxgal.calibration import Calibration, Familiar, write_calibration
-from flaxgal.checkpoint import save
+from flaxgal.checkpoint import load_classifier, save
 from flaxgal.class_summary import class_numbers, probability_columns
 from flaxgal.cli import run as command_line
 from flaxgal.datasets.builders import open_snapshot
@@ -80,6 +80,14 @@ def test_the_runs_temperature_divides_the_logits(run, snapshot, tmp_path):
     plain = evaluate_classes(guess(tmp_path / "plain", class_config(snapshot)), snapshot)
     assert plain.summary["calibration"]["temperature"] is None
     np.testing.assert_array_equal(plain.uncalibrated[:, 0], plain.galaxies["p_S"])
+
+
+def test_a_temperature_of_other_weights_divides_nothing(snapshot, tmp_path):
+    stale = guess(tmp_path / "stale", class_config(snapshot), temperature=2.0)
+    save(stale, "best", 8, {"average": load_classifier(stale).model})
+    found = evaluate_classes(stale, snapshot)
+    assert (found.summary["step"], found.summary["calibration"]["temperature"]) == (8, None)
+    np.testing.assert_array_equal(found.uncalibrated[:, 0], found.galaxies["p_S"])
 
 
 def test_over_all_orientations_mirrored_galaxies_get_mirrored_answers(run, tmp_path):
