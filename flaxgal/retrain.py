@@ -98,6 +98,7 @@ def retrain(
         base,
         name=run.name,
         start_from=str(previous) if previous is not None else "",
+        encoder_from="",  # if the one before had any, its weights bring it
         steps=steps,
         evaluate_every=max(1, steps // LOOKS),
         patience=0,

@@ -140,6 +140,17 @@ def test_the_new_run_keeps_the_choices_of_the_one_it_goes_on_from(store: Store, 
     assert load_run(done.run).name == done.run.name
 
 
+def test_a_run_that_began_with_another_s_encoder_is_gone_on_from_with_its_own(
+    store: Store, first_run: Path, tmp_path: Path
+) -> None:
+    began = tmp_path / "began"
+    shutil.copytree(first_run, began)
+    (began / "config.json").write_text(to_json(replace(CONFIG, encoder_from=str(tmp_path / "zoobot"))))
+    *_, done = retrain(store.path, start_from=began, steps=2)
+    config = read_config(done.run)
+    assert (config.start_from, config.encoder_from) == (str(began), "")
+
+
 def test_the_next_retraining_goes_on_from_the_last_with_a_snapshot_of_the_new_labels(
     store: Store, first_run: Path
 ) -> None:
