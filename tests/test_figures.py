@@ -92,7 +92,11 @@ def test_learning_curves_mark_the_best_look_and_skip_gaps(tmp_path):
 
 def test_learning_curves_of_classifiers_mark_the_best_of_their_own_score():
     errors = [{"step": step, "loss": 1.0, "validation_mean_error": error} for step, error in ((1, 2.5), (2, 1.25))]
-    assert "best: 1.250 at step 2" in words(figures.learning_curves(errors))
+    figure = figures.learning_curves(errors)
+    assert "best: 1.250 at step 2" in words(figure)
+    low, high = figure.axes[1].get_ylim()
+    assert low == 0
+    assert high > 2.5
     shares = [{"step": 1, "loss": 1.0, "validation_balanced_accuracy": 0.75}]
     assert "validation balanced accuracy" in words(figures.learning_curves(shares))
 

@@ -53,7 +53,7 @@ def learning_curves(records: Sequence[Mapping[str, Any]], *, title: str = "") ->
     above.set_title(title, loc="left")
     below.set_ylabel(name)
     below.set_xlabel("step")
-    below.set_ylim(0, 1 if rises else None)
+    below.set_ylim(0, 1.25 * score[:, 1].max() or 1.0 if len(score) and not rises else 1)
     if len(score):
         best = score[score[:, 1].argmax() if rises else score[:, 1].argmin()]
         below.plot(*score.T, color=LINE, lw=2, marker="o", ms=4)
