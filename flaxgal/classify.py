@@ -52,7 +52,7 @@ def probabilities(
     if schema.ordered:
         beyond = np.minimum.accumulate(1 / (1 + np.exp(-np.clip(scaled, -700, 700))), axis=-1)
         steps = np.pad(beyond, ((0, 0), (0, 0), (1, 1)), constant_values=((0, 0), (0, 0), (1, 0)))
-        return -np.diff(steps, axis=-1).mean(axis=0)
+        return (steps[..., :-1] - steps[..., 1:]).mean(axis=0)  # and not -diff, which makes -0 of 0
     odds = np.exp(scaled - scaled.max(axis=-1, keepdims=True))
     return (odds / odds.sum(axis=-1, keepdims=True)).mean(axis=0)
 
