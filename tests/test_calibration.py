@@ -1,5 +1,7 @@
 """Claims about calibration: known temperatures and distances are found again, and the run folder keeps them."""
 
+import json
+
 import numpy as np
 import pytest
 
@@ -124,6 +126,16 @@ def test_the_run_folder_keeps_it(tmp_path):
     (tmp_path / "trust.npz").write_bytes(b"damaged")
     with pytest.raises(ValueError, match=r"damaged .*--resume"):
         read_calibration(tmp_path)
+
+
+def test_a_calibration_of_before_there_were_several_temperatures_has_one_for_all(tmp_path):
+    familiar = Familiar(means=np.eye(2, 3), precision=np.eye(3))
+    kept = Calibration(step=1, temperature=1.7, familiar=familiar, validation_distance=np.ones(3), averaged={8: 1.2})
+    write_calibration(tmp_path, kept)
+    said = json.loads((tmp_path / "calibration.json").read_text())
+    del said["averaged_temperatures"]
+    (tmp_path / "calibration.json").write_text(json.dumps(said))
+    assert [read_calibration(tmp_path).temperature_of(number) for number in (1, 8)] == [1.7, 1.7]
 
 
 def test_files_of_different_weights_are_refused(tmp_path):

@@ -1,6 +1,7 @@
 """Claims about configs: impossible choices are refused at once, by the name of the field, and JSON keeps the rest."""
 
 import dataclasses
+import json
 
 import pytest
 
@@ -136,6 +137,15 @@ def test_a_run_that_was_made_before_there_were_classifiers_is_still_read():
     assert "encoder_from" not in old
     assert "balance" not in old
     assert run_from_json(old) == TrainConfig(seed=3)
+
+
+def test_choices_that_an_older_classifier_did_not_write_down_are_what_was_done_then():
+    written = json.loads(to_json(ClassifyConfig(task="winding", model=ClassifierConfig(view="log_polar"))))
+    done_then = {"azimuths": 64, "rows": 24, "rings": (), "face_on": False}
+    for name in done_then:
+        del written["model"][name]
+    model = run_from_json(json.dumps(written)).model
+    assert {name: getattr(model, name) for name in done_then} == done_then
 
 
 def test_choices_that_contradict_each_other_are_refused():

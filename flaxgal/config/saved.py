@@ -20,6 +20,9 @@ def to_json(config: Any) -> str:
 def from_json(kind: type[Config], text: str) -> Config:
     """The config of class `kind` that `to_json` wrote.
 
+    A field that the text lacks, as an older flaxgal had no such choice, takes its default: a choice that is added must
+    have for its default what was done before there was a choice.
+
     Raises
     ------
     ValueError
