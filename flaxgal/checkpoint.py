@@ -159,7 +159,8 @@ def with_encoder(model: Network, folder: Path | str) -> Network:
         if here != there:
             raise ValueError(
                 f"{path}: the way down there has {name} {_shape(there)}, the network to train {_shape(here)}; choose "
-                f"the same bands, kind of blocks, --model.widths, --model.blocks and --model.stem for both"
+                f"the same bands, kind of blocks, --model.widths, --model.blocks and --model.stem for both, and for a "
+                f"classifier --model.view sky unless the other has log_polar, too"
             )
     return jax.tree_util.tree_map_with_path(lambda path, leaf: jax.numpy.asarray(encoder.get(_name(path), leaf)), model)
 

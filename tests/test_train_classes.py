@@ -327,6 +327,13 @@ def test_the_way_down_is_taken_from_a_u_net_and_the_rest_begins_at_random(tmp_pa
         other = dataclasses.replace(config, model=dataclasses.replace(config.model, **changes))
         with pytest.raises(ValueError, match=rf"{named}.*choose the same bands"):
             with_encoder(new_network(other, nnx.Rngs(params=0)), tmp_path / "arms")
+    rounding, unrolled = (
+        new_network(dataclasses.replace(config, model=dataclasses.replace(config.model, **changes)), nnx.Rngs(params=0))
+        for changes in ({"face_on": True}, {"view": "log_polar"})
+    )
+    assert checkpoint.leaves_by_path(with_encoder(rounding, tmp_path / "arms")).keys() == taken.keys()
+    with pytest.raises(ValueError, match="--model.view sky"):
+        with_encoder(unrolled, tmp_path / "arms")
     assert [name for name, _ in runlog.trained_on(tmp_path / "arms")] == ["toy 1.0.0"]
 
 

@@ -112,7 +112,8 @@ class ClassifierConfig:
     """sky: the pictures' own pixels; log_polar: unrolled about their middle, where arms are straight lines."""
     face_on: bool = False
     """Whether each galaxy is centred and made round before it is looked at, whatever its tilt: inclined discs are then
-    not taken for spirals, and arms are the same from all sides."""
+    not taken for spirals, and arms are the same from all sides. Its nucleus is to be within a twelfth of the side of
+    the middle, also after augment.shift."""
     azimuths: int = 64
     """Places in a turn of a log-polar view: about as many as a picture has pixels on a side."""
     rows: int = 24
