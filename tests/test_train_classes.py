@@ -332,7 +332,7 @@ def test_the_way_down_is_taken_from_a_u_net_and_the_rest_begins_at_random(tmp_pa
         for changes in ({"face_on": True}, {"view": "log_polar"})
     )
     assert checkpoint.leaves_by_path(with_encoder(rounding, tmp_path / "arms")).keys() == taken.keys()
-    with pytest.raises(ValueError, match="--model.view sky"):
+    with pytest.raises(ValueError, match=r"--model\.view sky"):
         with_encoder(unrolled, tmp_path / "arms")
     assert [name for name, _ in runlog.trained_on(tmp_path / "arms")] == ["toy 1.0.0"]
 
