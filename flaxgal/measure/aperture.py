@@ -26,7 +26,7 @@ __all__ = ["Aperture", "find_aperture", "growth", "kron_radius"]
 APERTURE_PETROSIANS = 2.0
 """Twice the Petrosian radius holds 99 % of an exponential disc (Graham et al. 2005, AJ 130, 1535, table 1)."""
 APERTURE_KRONS = 2.5
-"""Bertin & Arnouts 1996, A&AS 117, 393: 2.5 Kron radii hold at least 94 % of a galaxy's light."""
+"""Bertin & Arnouts 1996, A&AS 117, 393; they hold 96 % of an exponential disc, and 90 % of a de Vaucouleurs profile."""
 GROWTH_RING = 1.25
 """Outer radius of the ring in which the curve of growth is looked at, in units of the aperture's."""
 UNKNOWN_SHAPE = (0.1, 20.0)

@@ -51,7 +51,7 @@ class CentralGalaxy:
     axis_ratio: float = NAN
     concentration: float = NAN
     """r90 / r50, the radii of 90 and 50 % of the light: 2.3 for an exponential disc, 2.6 divides early from late types
-    (Shimasaku et al. 2001, AJ 122, 1238), more for an elliptical galaxy."""
+    (Strateva et al. 2001, AJ 122, 1861), more for an elliptical galaxy."""
     surface_brightness: float = NAN
     """Of the ring at the half-light radius, in units of the noise of a pixel."""
 
