@@ -22,11 +22,11 @@ from flaxgal.measure.disc import PICTURE_NOISE, linear_light
 from flaxgal.measure.errors import mask_thresholds
 from flaxgal.measure.flags import Flag
 from flaxgal.measure.fourier import measure_fourier
-from flaxgal.measure.geometry import sky_position_angle_deg
+from flaxgal.measure.geometry import inclination_deg, sky_position_angle_deg
 from flaxgal.measure.isophotes import isophote_ellipse, psf_fwhm_pixels
 from flaxgal.measure.record import BandFlux, Colour, Measurement
 from flaxgal.measure.saturation import is_clipped
-from flaxgal.measure.sources import detection_image, find_sources
+from flaxgal.measure.sources import detection_image, find_sources, near_centre
 from flaxgal.survey.cutout import Cutout
 
 __all__ = ["BandFlux", "Measurement", "measure_cutout"]
@@ -34,8 +34,6 @@ __all__ = ["BandFlux", "Measurement", "measure_cutout"]
 GAMMA_LIGHT = np.power(np.arange(256) / 255.0, 2.2)
 """What the seed takes for the light of each level of an 8-bit picture."""
 LEAST_SKY_PIXELS = 100
-DISC_THICKNESS = 0.2
-"""Thickness over width of a disc seen edge-on (Hubble 1926, ApJ 64, 321)."""
 FOURIER_SPAN = (0.5, 2.2)
 """Half-light radii between which azimuthal Fourier amplitudes are taken."""
 FOURIER_FROM_PIXELS = 3.0
@@ -127,8 +125,9 @@ def _measure_light(cutout: Cutout, drawings: tuple[np.ndarray, ...], known: dict
     guess = np.array([border_sky(image, good) for image, good in zip(flux, usable, strict=True)])
     seen = np.isfinite(noise) & np.isfinite(guess)
     flags |= Flag.MISSING_BAND if not seen.all() else Flag(0)
+    nothing = Flag.NO_GALAXY | (Flag.SATURATED if _is_saturated(cutout, near_centre(arm.shape)) else Flag(0))
     if not seen.any():
-        return Measurement(**known, flags=flags | Flag.NO_GALAXY, bands=dict.fromkeys(bands, BandFlux()))
+        return Measurement(**known, flags=flags | nothing, bands=dict.fromkeys(bands, BandFlux()))
     # An image without any noise (a model, a test) is given a little, so that "significant" keeps a meaning.
     least = 1e-6 * np.nanmax(np.abs(np.where(usable, flux, np.nan)), axis=(1, 2), initial=1e-30)
     least = least if bands else np.full(len(flux), PICTURE_NOISE)
@@ -136,7 +135,7 @@ def _measure_light(cutout: Cutout, drawings: tuple[np.ndarray, ...], known: dict
     sources = find_sources(together, arm)
     if not sources.found:
         flags |= Flag.GALAXY_UNCERTAIN if sources.uncertain else Flag(0)
-        return Measurement(**known, flags=flags | Flag.NO_GALAXY, bands=dict.fromkeys(bands, BandFlux()))
+        return Measurement(**known, flags=flags | nothing, bands=dict.fromkeys(bands, BandFlux()))
     # Where only some bands see the galaxy, it looks fainter than it is: shapes are read where all do.
     own = np.asarray(usable[seen].all(axis=0)) & ~sources.others
     seeing = psf_fwhm_pixels(cutout.psf)
@@ -149,9 +148,7 @@ def _measure_light(cutout: Cutout, drawings: tuple[np.ndarray, ...], known: dict
         flags |= one.flags
     seen_galaxy = [good & sources.galaxy for good in usable]
     clipped = (is_clipped(*pair, picture=not bands) for pair in zip(cutout.flux, seen_galaxy, strict=True))
-    if any(clipped):
-        flags |= Flag.SATURATED
-    if "SAT" in cutout.mask_planes and (cutout.mask_planes["SAT"] & sources.galaxy).any():
+    if any(clipped) or _is_saturated(cutout, sources.galaxy):
         flags |= Flag.SATURATED
     if sources.knot_share > BRIGHT_KNOT:
         flags |= Flag.BRIGHT_KNOT
@@ -181,7 +178,7 @@ def _measure_light(cutout: Cutout, drawings: tuple[np.ndarray, ...], known: dict
         position_angle_deg=ellipse.position_angle_deg,
         position_angle_error_deg=ellipse.position_angle_error_deg or NAN,
         position_angle_sky_deg=sky_position_angle_deg(ellipse.position_angle_deg, ellipse.centre, cutout.wcs),
-        inclination_deg=_inclination_deg(ellipse.axis_ratio),
+        inclination_deg=inclination_deg(ellipse.axis_ratio),
         half_light_radius_pixels=aperture.half_light_radius,
         petrosian_radius_pixels=aperture.petrosian_radius,
         kron_radius_pixels=aperture.kron_radius,
@@ -195,6 +192,11 @@ def _measure_light(cutout: Cutout, drawings: tuple[np.ndarray, ...], known: dict
         pitch_angle_error_deg=found.pitch_angle_error_deg,
         fourier=fourier,
     )
+
+
+def _is_saturated(cutout: Cutout, region: np.ndarray) -> bool:
+    """Whether the image's own mask plane says that pixels of a region are saturated."""
+    return "SAT" in cutout.mask_planes and bool((cutout.mask_planes["SAT"] & region).any())
 
 
 def _has_light(image: np.ndarray, good: np.ndarray) -> bool:
@@ -246,14 +248,9 @@ def _colours(
     return measure_colours(lights, cutout.psf, core=aperture.core, arm=mask.arm, interarm=disc)
 
 
-def _inclination_deg(axis_ratio: float) -> float:
-    """Of an oblate disc: cos² i = (q² − q0²) / (1 − q0²) (Hubble 1926, ApJ 64, 321); 90 for q below q0."""
-    square = (axis_ratio**2 - DISC_THICKNESS**2) / (1 - DISC_THICKNESS**2)
-    return float(np.degrees(np.arccos(np.sqrt(max(0.0, square)))))
-
-
 def _with_shares(found: ArmSet, light: np.ndarray, aperture: Aperture) -> tuple[Arm, ...]:
-    """The arms, each with its share of the galaxy's light."""
+    """The arms, each with its share of the galaxy's light; NaN where that is not above the sky."""
     own = np.where(aperture.alone & aperture.inside, light, 0.0)
-    shares = np.bincount(found.labels.ravel(), weights=own.ravel(), minlength=len(found.arms) + 1) / own.sum()
+    total = float(own.sum()) if own.sum() > 0 else NAN
+    shares = np.bincount(found.labels.ravel(), weights=own.ravel(), minlength=len(found.arms) + 1) / total
     return tuple(replace(arm, flux_share=float(share)) for arm, share in zip(found.arms, shares[1:], strict=True))

@@ -10,9 +10,9 @@ __all__ = ["is_clipped"]
 
 LEAST_PIXELS = 5
 """A galaxy drawn without noise has up to four equal brightest pixels, around a corner of the grid."""
-LEAST_STEPS = 6.0
-"""How far it falls off next to the plateau, in steps of the image's numbers: a smooth top that is rounded to whole
-numbers falls by two or three."""
+CLIFF = 1.3
+"""How much farther it falls off next to the plateau than a smooth top that was rounded to the image's numbers: a
+parabola that falls by one step within r pixels has fallen by (1 + 1 / r)² steps at r + 1."""
 WHITE = 255
 
 
@@ -39,4 +39,9 @@ def is_clipped(image: Float[np.ndarray, "y x"], galaxy: Bool[np.ndarray, "y x"],
     if sizes.max() < LEAST_PIXELS or not around.any():
         return False
     steps = np.diff(np.unique(light[np.isfinite(light)]))
-    return bool(top - np.median(light[around]) > LEAST_STEPS * steps.min())
+    return bool(top - np.median(light[around]) > CLIFF * (1 + 1 / _semi_minor_axis(plateau)) ** 2 * steps.min())
+
+
+def _semi_minor_axis(plateau: Bool[np.ndarray, "y x"]) -> float:
+    """Of the ellipse with the second moments of these pixels, each a square of width 1."""
+    return 2.0 * float(np.sqrt(np.linalg.eigvalsh(np.cov(np.nonzero(plateau), bias=True))[0] + 1 / 12))

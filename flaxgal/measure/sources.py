@@ -14,7 +14,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 from scipy import ndimage
 
-__all__ = ["Sources", "detection_image", "find_sources"]
+__all__ = ["Sources", "detection_image", "find_sources", "near_centre"]
 
 SMOOTHING_PIXELS = 1.5
 DETECTION_SIGMA = 2.0
@@ -147,6 +147,11 @@ def _target_label(smooth: np.ndarray, labels: np.ndarray, number: int) -> tuple[
     best = int(np.where(nearest <= reach, worth, 0.0).argmax() if at_centre else worth.argmax())
     rivalled = np.delete(worth, best).max() > RIVAL * worth[best]
     return best, at_centre, bool(rivalled)
+
+
+def near_centre(shape: tuple[int, int]) -> Bool[np.ndarray, "y x"]:
+    """Pixels of a frame that the galaxy it was cut out for has, if it lies where such galaxies do."""
+    return _from_middle(shape) <= NEAR_CENTRE * min(shape)
 
 
 def _from_middle(shape: tuple[int, int]) -> Float[np.ndarray, "y x"]:

@@ -50,6 +50,47 @@ def test_in_a_picture_only_white_is_a_cut():
     assert not is_clipped(np.rint(core(254.0, width=8.0)), EVERYWHERE, picture=True)
 
 
+@pytest.mark.parametrize("width", [9.0, 25.0, 60.0, 100.0])
+@pytest.mark.parametrize("axis_ratio", [0.15, 0.4, 1.0])
+def test_a_picture_scaled_to_white_is_no_cut_however_flat_its_top(width, axis_ratio):
+    y, x = np.indices((121, 121)) - 60.3
+    top = np.exp(-0.5 * (x**2 + (y / axis_ratio) ** 2) / width**2)
+    for height in (254.6, 255.0, 255.3):
+        picture = np.rint(height * top).clip(0, 255)
+        assert not is_clipped(picture, np.ones(picture.shape, bool), picture=True)
+
+
+def test_a_flat_white_core_is_a_cut_though_it_falls_off_by_few_levels():
+    """A Gaussian must be four times as wide to have as wide a top by rounding alone."""
+    picture = np.rint(core(262.0, width=15.0)).clip(0, 255)
+    assert (picture == 255).sum() > 30
+    assert 255 - picture[(picture < 255) & (picture > 245)].max() <= 2
+    assert is_clipped(picture, EVERYWHERE, picture=True)
+
+
+def test_equal_peaks_in_different_places_are_no_cut():
+    light = core(60000.0, width=1.0) + np.random.default_rng(0).normal(0, 5, (41, 41))
+    light[[8, 8, 30, 30, 30, 20], [5, 6, 30, 31, 32, 20]] = 70000.0
+    assert not is_clipped(light, EVERYWHERE)
+
+
+def test_a_cut_core_is_noticed_beside_missing_pixels_and_one_that_is_nearly_as_bright():
+    light = np.minimum(core(60000.0) + np.random.default_rng(0).normal(0, 5, (41, 41)), 48000.0)
+    light[:, 5] = np.nan
+    light[20, int(np.flatnonzero(light[20] == 48000).max()) + 1] = 47999.999
+    assert is_clipped(light, EVERYWHERE)
+
+
+@pytest.mark.parametrize("half", [2, 6, 12, 40])
+def test_a_core_that_is_saturated_is_said_so_however_much_of_the_galaxy_it_hides(spiral, half):
+    drawn = spiral(3, size=80)
+    saturated = np.zeros(drawn.cutout.flux.shape, bool)
+    saturated[:, 40 - half : 40 + half, 40 - half : 40 + half] = True
+    row = measure_cutout(dataclasses.replace(drawn.cutout, mask_planes={"SAT": saturated}), drawn.arm_mask)
+    assert Flag.SATURATED in row.flags
+    assert all(np.isnan(light.flux_ratio) for light in row.bands.values())
+
+
 @pytest.mark.parametrize("image", [np.zeros((41, 41)), np.full((41, 41), np.nan), np.full((41, 41), 7.0)])
 def test_an_image_of_one_number_or_none_has_no_core_to_cut(image):
     assert not is_clipped(image, EVERYWHERE)
