@@ -204,7 +204,7 @@ def _picture(cutout: Cutout, row: Any, masks: Path, arms: Sequence[Any]) -> byte
     winding = 1 if reverse[0] != reverse[1] else -1
     spirals = [_spiral(arm, winding) for arm in arms]
     reach = [_number(row, "petrosian_radius_pixels"), *(1.1 * spiral.outer_radius for spiral in spirals)]
-    known = [radius for radius in reach if math.isfinite(radius)]
+    known = [radius for radius in reach if math.isfinite(radius)] or [2.0 * _number(row, "half_light_radius_pixels")]
     image = thumbnail(
         picture,
         picture.mean(axis=2),
@@ -212,7 +212,7 @@ def _picture(cutout: Cutout, row: Any, masks: Path, arms: Sequence[Any]) -> byte
         centre=(_number(row, "centre_y"), _number(row, "centre_x")),
         axis_ratio=_number(row, "axis_ratio"),
         position_angle_deg=_number(row, "position_angle_deg"),
-        radius=max(known) if known else math.nan,
+        radius=max(known),
         spirals=spirals,
         reverse=reverse,
     )
