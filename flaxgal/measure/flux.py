@@ -146,9 +146,11 @@ def _measure_light(cutout: Cutout, drawings: tuple[np.ndarray, ...], known: dict
     measured = _bands(cutout, flux, usable, noise, aperture, masks, seeing) if bands else {}
     for one in measured.values():
         flags |= one.flags
-    seen_galaxy = [good & sources.galaxy for good in usable]
-    clipped = (is_clipped(*pair, picture=not bands) for pair in zip(cutout.flux, seen_galaxy, strict=True))
-    if any(clipped) or _is_saturated(cutout, sources.galaxy):
+    counted = sources.galaxy & aperture.inside
+    clipped = (
+        is_clipped(one, good & counted, picture=not bands) for one, good in zip(cutout.flux, usable, strict=True)
+    )
+    if any(clipped) or _is_saturated(cutout, counted):
         flags |= Flag.SATURATED
     if sources.knot_share > BRIGHT_KNOT:
         flags |= Flag.BRIGHT_KNOT
