@@ -92,6 +92,11 @@ def _ratios(table: Table) -> list[str]:
     return bands or [name for name in table.colnames if name == "flux_ratio_gamma22"]
 
 
+def _floats(column: Any) -> np.ndarray:
+    """A column's numbers; NaN where one is missing."""
+    return np.ma.filled(np.ma.asarray(column, float), np.nan)
+
+
 def _statistics(
     table: Table, columns: Sequence[str], out: Path, *, leave_out: Sequence[str], resamples: int, seed: int
 ) -> None:
@@ -105,11 +110,11 @@ def _statistics(
         print(f"{len(table) - len(kept)} of {len(table)} galaxies left out of the statistics: {' or '.join(leave_out)}")
     relations, missing = [], set()
     for column in track(columns, "columns drawn", len(columns)):
-        if not np.isfinite(np.ma.filled(np.ma.asarray(kept[column], float), np.nan)).any():
+        values = _floats(kept[column])
+        if not np.isfinite(values).any():
             say(f"{column}: no galaxy has a number there; not drawn")
             continue
         name, file = _in_words(column), column.replace("/", "-")
-        values = np.ma.filled(np.ma.asarray(kept[column], float), np.nan)
         print(save(distribution(values, name=name), out / f"{file}.png"))
         for quantity in QUANTITIES:
             relation = relate(kept, column, quantity, seed=seed, resamples=resamples)
@@ -181,7 +186,7 @@ def _gallery(table: Table, inputs: Sequence[Path], masks: Path, arms: Table | No
             found[cutout.object_id] = _picture(cutout, rows[cutout.object_id], masks, spirals[cutout.object_id])
     if without := len(shown) - len(found):
         say(f"{without} galaxies of the catalogue are not among the inputs: they have no picture on the page")
-    ratio = next(iter(_ratios(table)), "")
+    ratio = max(_ratios(table), key=lambda name: np.isfinite(_floats(table[name])).sum(), default="")
     lines = (
         ((_label(ratio), ratio, ratio.replace("ratio_", "ratio_error_", 1)), ("z", "photoz_best", "")),
         (("arms", "number_of_arms", ""), ("", "chirality", ""), ("pitch", "pitch_angle_deg", "pitch_angle_error_deg")),

@@ -132,6 +132,16 @@ def test_of_more_galaxies_than_the_page_takes_evenly_many_are_shown(measured, ca
     assert "shows 7 of 60" in capsys.readouterr().err
 
 
+def test_the_page_shows_the_ratio_that_most_galaxies_have(measured):
+    table = catalogue()
+    table.add_column(np.where(np.arange(60) == 4, 0.3, math.nan).astype(np.float32), name="flux_ratio_g", index=1)
+    table.write(measured / "mixed.ecsv", format="ascii.ecsv")
+    arguments = ["figures", str(measured / "mixed.ecsv"), "--out", str(measured / "f"), "--resamples", "5"]
+    run([*arguments, "--inputs", str(measured / "cutouts"), "--masks", str(measured / "maps")])
+    _, data = page(measured / "f")
+    assert data["lines"][0][0][1] == "flux_ratio_i"
+
+
 @pytest.mark.parametrize(
     ("more", "sentence"),
     [
