@@ -10,8 +10,8 @@ Result:   seed 0: accuracy 0.917 (95 %: 0.905 to 0.927), balanced 0.916 (0.904 t
 Hardware: two cores of an AMD EPYC, shared: 10 minutes of processor time, 21 beside other work. The mocks take minutes
           before.
 
-On 2,390 mocks of seed 5021, on which nothing was chosen, by `flaxgal evaluate`: accuracy 0.901 (0.888 to 0.912), balanced
-0.902; recall of E 0.957, S0 0.849, Sp 0.900; by S/N 0.819 below 200, 0.885 to 400, 0.936 above.
+On 2,390 mocks of seed 5021, on which nothing was chosen, by `flaxgal evaluate`: accuracy 0.901 (0.888 to 0.912),
+balanced 0.902; recall of E 0.957, S0 0.849, Sp 0.900; by S/N 0.819 below 200, 0.885 to 400, 0.936 above.
 
 Mock spirals whose arms nobody can see, for noise or seeing, are labelled Sp all the same: 100 % cannot be had. The
 network was chosen on these very mocks (LOG.md), which may flatter it a little.
