@@ -74,6 +74,7 @@ network = ClassifierConfig(
     stem=2,
     dropout=(0.0,),
     head_dropout=0.3,
+    face_on=True,
 )
 on_mocks = ClassifyConfig(
     task="winding",
@@ -90,7 +91,6 @@ on_pictures = replace(
     on_mocks,
     steps=500,
     evaluate_every=500,
-    model=replace(network, face_on=True),
     augment=replace(on_mocks.augment, brightness=(0.8, 1.25), gamma=(1.0, 1.0)),
     optimizer=replace(on_mocks.optimizer, learning_rate=1.5e-3),
 )
