@@ -1,8 +1,10 @@
 """How well arms are measured: mock galaxies of HSC's depth and seeing with their true masks, against the truth.
 
 Command:  python experiments/true_masks.py --out runs/true_masks --image-size 64
-          python experiments/true_masks.py --out runs/true_masks --image-size 128 --bands g r i z y
-Result:   see docs/measuring-arms.md, "How good the numbers are".
+          python experiments/true_masks.py --out runs/true_masks --image-size 128 --bands g r i z y --number 640
+Result:   64 and 128 pixels: flux ratios of 595 and 511 spirals, bias -0.0003 and 0.0000, standard deviation 0.007 and
+          0.006, inside 1 sigma 66 and 68 %; pitch angles 2.16 and 1.69 degrees, chirality right in 98.4 and 99.4 %, arms
+          counted right in 81.6 and 88.8 %. By S/N and inclination: docs/measuring-arms.md, "How good the numbers are".
 Hardware: two cores of an AMD EPYC, shared: a minute for 64 pixels, three for 128.
 
 Arms count as visible when the mask has at least 10 pixels of theirs, and a tenth of all; pitch angles, chirality and
@@ -30,6 +32,7 @@ from flaxgal.mock.cutouts import mock_cutouts
 from flaxgal.mock.galaxy import Mocks, drawn, render
 from flaxgal.mock.truth import nearest_arm
 
+population = MockConfig()
 BATCH = 128
 SIGNAL_TO_NOISE = (50.0, 200.0, 700.0, np.inf)
 INCLINATION_DEG = (0.0, 35.0, 60.0, 90.0)
@@ -44,7 +47,7 @@ def main(
     seed: int = 4077,
 ) -> None:
     """Measure the spirals with a visible mask among so many mocks, and score what was found."""
-    config = replace(MockConfig(), image_size=image_size, bands=bands)
+    config = replace(population, image_size=image_size, bands=bands)
     if image_size == 128:
         config = replace(config, effective_radius_pixels=(9.0, 40.0))
     out.mkdir(parents=True, exist_ok=True)
