@@ -3,8 +3,8 @@
 Command:  python experiments/true_masks.py --out runs/true_masks --image-size 64
           python experiments/true_masks.py --out runs/true_masks --image-size 128 --bands g r i z y --number 640
 Result:   64 and 128 pixels: flux ratios of 595 and 511 spirals, bias -0.0003 and 0.0000, standard deviation 0.007 and
-          0.006, inside 1 sigma 66 and 68 %; pitch angles 2.16 and 1.69 degrees, chirality right in 98.4 and 99.4 %, arms
-          counted right in 81.6 and 88.8 %. By S/N and inclination: docs/measuring-arms.md, "How good the numbers are".
+          0.006, inside 1 sigma 66 and 68 %; pitch angles 2.16 and 1.69 degrees, chirality right in 98.4 and 99.4 %,
+          arms counted right in 81.6 and 88.8 %. By S/N and inclination: docs/measuring-arms.md.
 Hardware: two cores of an AMD EPYC, shared: a minute for 64 pixels, three for 128.
 
 Arms count as visible when the mask has at least 10 pixels of theirs, and a tenth of all; pitch angles, chirality and
