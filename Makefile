@@ -3,6 +3,7 @@
 #   make demo        installs what the main job needs and runs it on mock galaxies
 #   make annotate    opens a store of mock galaxies to draw arms in; STORE=DIR opens another, MODEL=RUN proposes masks
 #   make test        installs what the tests need and runs all of them; REAL_DATA=DIR adds those on real galaxies
+#   make newest-test the quick tests once more, on the newest Python of this machine
 #   make lint        only the formatting, style and type checks of `make test`
 #   make lock        chooses the exact versions of requirements.lock anew
 #   make PYTHON=python3.12 demo     another Python than python3
@@ -47,15 +48,14 @@ mock-labels/store.json: | .venv/.installed-to-annotate
 
 test: test-window-packages lint
 	$(BIN)/pytest $(REAL_DATA_OPTION) $(PYTEST_ARGS)
-	@$(MAKE) --no-print-directory newest-test
 
 lint: .venv/.installed-for-tests
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/pyright
 
-# The quick tests once more, on the newest Python that this machine has and therefore on the newest JAX.
-newest-test:
+# On the newest Python comes the newest JAX.
+newest-test: .venv/.installed-for-tests
 	@python=$$(.ci/newer_python.sh $(BIN)/python); \
 	if [ -z "$$python" ]; then \
 	  echo "No Python newer than $$($(BIN)/python -V) on this machine: the tests ran on that one alone."; \
