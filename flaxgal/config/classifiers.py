@@ -37,6 +37,6 @@ CLASSIFIERS = {
     ),
     "t_type": dataclasses.replace(_PROFILES, task="t_type", name="t_type", loss=ClassLossConfig(class_weights="none")),
 }
-"""What `flaxgal train TASK` starts from: morphology as in experiments/morphology.py, winding as in experiments/gz1.py but
-for `face_on`, which helped on real pictures and not on mocks; spiral and t_type like morphology, tried on mocks only
-(docs/classifying-galaxies.md)."""
+"""What `flaxgal train TASK` starts from: morphology as in experiments/morphology.py, winding as in experiments/gz1.py
+but for `face_on`, which helped on real pictures and not on mocks; spiral and t_type like morphology, tried on mocks
+only (docs/classifying-galaxies.md)."""
