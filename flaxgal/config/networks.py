@@ -8,8 +8,26 @@ from typing import Literal
 from flaxgal.config.checks import require, require_levels
 
 
+class _OfLevels:
+    """What a network of several levels says of each, where one value may stand for all."""
+
+    widths: tuple[int, ...]
+    blocks: tuple[int, ...]
+    dropout: tuple[float, ...]
+
+    @property
+    def level_blocks(self) -> tuple[int, ...]:
+        """`blocks` with one number a level."""
+        return self.blocks if len(self.blocks) == len(self.widths) else self.blocks * len(self.widths)
+
+    @property
+    def level_dropout(self) -> tuple[float, ...]:
+        """`dropout` with one rate a level."""
+        return self.dropout if len(self.dropout) == len(self.widths) else self.dropout * len(self.widths)
+
+
 @dataclass(frozen=True, kw_only=True)
-class UNetConfig:
+class UNetConfig(_OfLevels):
     """A U-Net (Ronneberger, Fischer & Brox 2015): what goes in, what comes out, how deep and how wide."""
 
     image_size: int = 64
@@ -63,16 +81,6 @@ class UNetConfig:
         """What the sides of a picture must be multiples of."""
         return 2**self.halvings
 
-    @property
-    def level_blocks(self) -> tuple[int, ...]:
-        """`blocks` with one number a level."""
-        return self.blocks if len(self.blocks) == len(self.widths) else self.blocks * len(self.widths)
-
-    @property
-    def level_dropout(self) -> tuple[float, ...]:
-        """`dropout` with one rate a level."""
-        return self.dropout if len(self.dropout) == len(self.widths) else self.dropout * len(self.widths)
-
 
 SEED_UNET = UNetConfig(
     widths=(16, 32, 64, 128, 256),
@@ -99,7 +107,7 @@ CONVNEXT_SIZES = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class ClassifierConfig:
+class ClassifierConfig(_OfLevels):
     """A network that says of a whole picture what galaxy it shows: what goes in, how deep and how wide."""
 
     image_size: int = 64
@@ -166,16 +174,6 @@ class ClassifierConfig:
     def size_multiple(self) -> int:
         """What the sides of a picture are padded to multiples of."""
         return self.stem * 2 ** (len(self.widths) - 1)
-
-    @property
-    def level_blocks(self) -> tuple[int, ...]:
-        """`blocks` with one number a level."""
-        return self.blocks if len(self.blocks) == len(self.widths) else self.blocks * len(self.widths)
-
-    @property
-    def level_dropout(self) -> tuple[float, ...]:
-        """`dropout` with one rate a level."""
-        return self.dropout if len(self.dropout) == len(self.widths) else self.dropout * len(self.widths)
 
 
 SEED_CLASSIFIER = ClassifierConfig(
