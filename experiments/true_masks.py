@@ -8,8 +8,8 @@ Result:   64 and 128 pixels: flux ratios of 595 and 511 spirals, bias -0.0003 an
 Hardware: two cores of an AMD EPYC, shared: a minute for 64 pixels, three for 128.
 
 Arms count as visible when the mask has at least 10 pixels of theirs, and a tenth of all; pitch angles, chirality and
-counts are scored below 60 degrees of inclination, and by themselves above. The half-light radii of 128-pixel galaxies
-are scaled to twice those of 64. OUT gets galaxies-SIZE.ecsv, a row a galaxy and band, and scores-SIZE.json.
+counts are scored below 60 degrees of inclination, and by themselves above. Half-light radii are 6.5 to 22 pixels,
+and 9 to 40 in frames of 128. OUT gets galaxies-SIZE.ecsv, a row a galaxy and band, and scores-SIZE.json.
 """
 
 from __future__ import annotations
