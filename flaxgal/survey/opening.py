@@ -2,6 +2,7 @@
 
 import bz2
 import contextlib
+import functools
 import gzip
 import io
 import math
@@ -227,15 +228,7 @@ def _cards(path: Path, stream: io.BufferedIOBase, block: bytes, number: int) -> 
 
 def _data_size(path: Path, cards: dict[str, bytes], number: int) -> int:
     """Bytes of an HDU's data without filling (FITS standard 4.0, eq. 2)."""
-
-    def whole_number(keyword: str, default: int | None = None) -> int:
-        if keyword not in cards and default is not None:
-            return default
-        text = cards.get(keyword, b"").split(b"/")[0].strip(b"= ").decode("latin-1")
-        if not re.fullmatch(r"[+-]?\d{1,18}", text):
-            raise _damaged(path, f"HDU {number} has {keyword} = {text or 'nothing'} where a whole number should be")
-        return int(text)
-
+    whole_number = functools.partial(_whole_number, path, cards, number)
     bitpix, axes = whole_number("BITPIX"), whole_number("NAXIS")
     if bitpix not in _BITPIX:
         raise _damaged(path, f"HDU {number} has BITPIX = {bitpix}")
@@ -253,6 +246,16 @@ def _data_size(path: Path, cards: dict[str, bytes], number: int) -> int:
     if min([*lengths, group, groups]) < 0:
         raise _damaged(path, f"HDU {number} has an axis shorter than nothing")
     return abs(bitpix) // 8 * groups * (group + math.prod(lengths)) if lengths else 0
+
+
+def _whole_number(path: Path, cards: dict[str, bytes], number: int, keyword: str, default: int | None = None) -> int:
+    """The value of a card of HDU `number`; `default` where there is no such card."""
+    if keyword not in cards and default is not None:
+        return default
+    text = cards.get(keyword, b"").split(b"/")[0].strip(b"= ").decode("latin-1")
+    if not re.fullmatch(r"[+-]?\d{1,18}", text):
+        raise _damaged(path, f"HDU {number} has {keyword} = {text or 'nothing'} where a whole number should be")
+    return int(text)
 
 
 def _skip(path: Path, stream: io.BufferedIOBase, size: int, number: int) -> None:
