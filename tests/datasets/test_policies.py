@@ -38,15 +38,21 @@ def draw(store, object_id, annotator, mask, **changes):
     return store.commit(Revision(object_id=object_id, annotator=annotator, mask=mask, **(given | changes)))
 
 
-@pytest.fixture
-def store(tmp_path):
+@pytest.fixture(scope="module")
+def made_store(tmp_path_factory):
     """Thirty galaxies: three people labelled every third, anna and bo others, the last ones nobody."""
-    store = Store.create(tmp_path / "labels")
+    store = Store.create(tmp_path_factory.mktemp("made") / "labels")
     for number in range(30):
         add(store, f"g{number:02d}")
         for person in range((3, 2, 1)[number % 3] if number < 27 else 0):
             draw(store, f"g{number:02d}", PEOPLE[person], rows(2 + person, 7))
-    return store
+    return store.path
+
+
+@pytest.fixture
+def store(made_store, tmp_path):
+    """A copy of the made store, which a test may change."""
+    return Store.open(shutil.copytree(made_store, tmp_path / "labels"))
 
 
 def by_id(store, **options):
