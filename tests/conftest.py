@@ -21,6 +21,10 @@ from jaxtyping import install_import_hook
 # The shapes and types in signatures are checked at every call, here and nowhere else.
 install_import_hook(["flaxgal", "napari_flaxgal"], "beartype.beartype")
 
+# No test cuts the power, and tens of thousands of files would be waited for: a test's own process syncs nothing. That
+# the right files are synced is told by watching the calls; the command lines that tests start sync in earnest.
+os.fsync = os.fdatasync = lambda descriptor: None
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
