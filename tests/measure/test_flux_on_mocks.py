@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+from dataclasses import dataclass
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -12,26 +14,40 @@ from flaxgal.config import MockConfig
 from flaxgal.measure.disc_light import interarm_region, interarm_weights
 from flaxgal.measure.flux import measure_cutout
 from flaxgal.measure.geometry import Ellipse, elliptical_radius
+from flaxgal.measure.record import Measurement
 from flaxgal.mock.cutouts import mock_cutouts
-from flaxgal.mock.galaxy import render, see
-from flaxgal.mock.population import Galaxy, draw_galaxy
+from flaxgal.mock.galaxy import Mocks, drawn, render, see
+from flaxgal.mock.population import Galaxy
+
+KEY = jax.random.key(2024)
+
+
+@dataclass(frozen=True)
+class Measured:
+    """Mocks, and the rows of those that have arms, with the true mask, by their numbers."""
+
+    config: MockConfig
+    mocks: Mocks
+    rows: dict[int, Measurement]
+
+
+@pytest.fixture(scope="module", params=[(64, 400), (128, 140)], ids=lambda of: f"{of[1]} mocks of {of[0]} pixels")
+def measured(request: pytest.FixtureRequest) -> Measured:
+    """About 290 and 100 mocks with arms in three bands, neighbours and stars among them, at the default depth."""
+    size, number = request.param
+    config = MockConfig(image_size=size)
+    mocks = render(config, KEY, number)
+    masks = np.asarray(mocks.arm_mask)
+    cutouts = enumerate(mock_cutouts(config, mocks))
+    rows = {galaxy: measure_cutout(cutout, masks[galaxy]) for galaxy, cutout in cutouts if masks[galaxy].any()}
+    return Measured(config, mocks, rows)
 
 
 @pytest.mark.long
-@pytest.mark.parametrize(("size", "number"), [(64, 400), (128, 110)])
-def test_with_the_true_mask_the_ratio_of_mocks_has_little_bias_little_scatter_and_fair_errors(size, number):
-    """About 290 and 80 mocks with arms in three bands, neighbours and stars among them, at the default depth."""
-    config = MockConfig(image_size=size)
-    mocks = render(config, jax.random.key(2024), number)
-    masks, truth = np.asarray(mocks.arm_mask), np.asarray(mocks.flux_ratio)
-    measured, errors, wanted = [], [], []
-    for galaxy, cutout in enumerate(mock_cutouts(config, mocks)):
-        if masks[galaxy].any():
-            row = measure_cutout(cutout, masks[galaxy])
-            measured.append([band.flux_ratio for band in row.bands.values()])
-            errors.append([band.flux_ratio_error for band in row.bands.values()])
-            wanted.append(truth[galaxy])
-    difference, errors = np.array(measured) - np.array(wanted), np.array(errors)
+def test_with_the_true_mask_the_ratio_of_mocks_has_little_bias_little_scatter_and_fair_errors(measured):
+    ratios = np.array([[band.flux_ratio for band in row.bands.values()] for row in measured.rows.values()])
+    errors = np.array([[band.flux_ratio_error for band in row.bands.values()] for row in measured.rows.values()])
+    difference = ratios - np.asarray(measured.mocks.flux_ratio)[list(measured.rows)]
     assert abs(np.median(difference)) < 0.003
     assert difference.std() < 0.015
     assert 0.60 < (np.abs(difference) < errors).mean() < 0.76
@@ -40,18 +56,15 @@ def test_with_the_true_mask_the_ratio_of_mocks_has_little_bias_little_scatter_an
 
 
 @pytest.mark.long
-@pytest.mark.parametrize(("size", "number"), [(64, 300), (128, 140)])
-def test_bulges_of_mock_spirals_follow_the_truth_and_between_55_and_80_percent_lie_within_their_errors(size, number):
-    """Wider than for ratios: the error is one share of the total for all, and 220 and 100 spirals leave 3 to 5 %."""
-    config = MockConfig(image_size=size)
-    mocks = render(config, jax.random.key(2025), number)
-    masks = np.asarray(mocks.arm_mask)
+def test_bulges_of_mock_spirals_follow_the_truth_and_between_55_and_80_percent_lie_within_their_errors(measured):
+    """Wider than for ratios: the error is one share of the total for all, and 290 and 100 spirals leave 3 to 5 %."""
+    mocks, band = measured.mocks, measured.config.bands.index("r")
     share = np.asarray(mocks.bulge_share)[:, None] * (1 - np.asarray(mocks.arm_excess_flux / mocks.total_flux))
     off, errors, wanted = [], [], []
-    for galaxy, cutout in enumerate(mock_cutouts(config, mocks)):
-        light = measure_cutout(cutout, masks[galaxy]).bands["r"] if masks[galaxy].any() else None
-        if light is not None and np.isfinite(light.bulge_flux_error):
-            wanted.append(share[galaxy, config.bands.index("r")])
+    for galaxy, row in measured.rows.items():
+        light = row.bands["r"]
+        if np.isfinite(light.bulge_flux_error):
+            wanted.append(share[galaxy, band])
             off.append(light.bulge_flux / light.total_flux - wanted[-1])
             errors.append(light.bulge_flux_error / light.total_flux)
     off, errors = np.array(off), np.array(errors)
@@ -76,25 +89,19 @@ def against_the_disc(light: np.ndarray, arm: np.ndarray, galaxy: Galaxy) -> np.n
 
 
 @pytest.mark.long
-@pytest.mark.parametrize(("size", "number"), [(64, 260), (128, 100)])
-def test_between_60_and_76_percent_of_contrasts_and_excesses_of_mocks_lie_within_their_errors(size, number):
-    config = MockConfig(image_size=size)
-    keys = jax.random.split(jax.random.key(19), number)
-    galaxies = jax.vmap(lambda key: draw_galaxy(config, key))(keys)
+def test_between_60_and_76_percent_of_contrasts_and_excesses_of_mocks_lie_within_their_errors(measured):
+    config, masks = measured.config, np.asarray(measured.mocks.arm_mask)
+    galaxies = jax.vmap(lambda index: drawn(config, KEY, index))(jnp.arange(len(masks)))
     alone = dataclasses.replace(
         galaxies,
         signal_to_noise=1e5 + 0 * galaxies.signal_to_noise,
         neighbours=dataclasses.replace(galaxies.neighbours, share=0 * galaxies.neighbours.share),
     )
-    look = jax.jit(jax.vmap(lambda galaxy, key: see(config, galaxy, key)))
-    mocks, clean = look(galaxies, keys), jax.device_get(look(alone, keys))
-    masks = np.asarray(mocks.arm_mask)
+    clean = jax.device_get(jax.jit(jax.vmap(lambda galaxy: see(config, galaxy, KEY)))(alone))
     hits = []
-    for number, cutout in enumerate(mock_cutouts(config, mocks)):
-        if not masks[number].any():
-            continue
+    for number, row in measured.rows.items():
         galaxy = jax.tree.map(lambda leaf, number=number: np.asarray(leaf[number]), galaxies)
-        for band, light in zip(measure_cutout(cutout, masks[number]).bands.values(), clean.flux[number], strict=True):
+        for band, light in zip(row.bands.values(), clean.flux[number], strict=True):
             found = np.array([band.arm_contrast, band.arm_excess_ratio])
             off = np.abs(found - against_the_disc(light, masks[number], galaxy))
             hits.append(off / [band.arm_contrast_error, band.arm_excess_ratio_error])
