@@ -25,12 +25,17 @@ import numpy as np
 import tyro
 from astropy.table import Table
 
-from flaxgal.config import MockConfig
+from flaxgal.checkpoint import Run, load_run
+from flaxgal.config import MockConfig, PredictConfig
 from flaxgal.measure.flux import measure_cutout
 from flaxgal.measure.record import Measurement
+from flaxgal.metrics import confusion, dice
 from flaxgal.mock.cutouts import mock_cutouts
 from flaxgal.mock.galaxy import Mocks, drawn, render
 from flaxgal.mock.truth import nearest_arm
+from flaxgal.predict import predict_cutouts
+from flaxgal.survey.cutout import Cutout
+from flaxgal.survey.prediction import Prediction
 
 population = MockConfig()
 BATCH = 128
@@ -45,21 +50,27 @@ def main(
     bands: tuple[str, ...] = ("g", "r", "i"),
     number: int = 800,
     seed: int = 4077,
+    masks_of: Path | None = None,
 ) -> None:
-    """Measure the spirals with a visible mask among so many mocks, and score what was found."""
+    """Measure the spirals with a visible true mask among so many mocks, and score what was found.
+
+    The masks are the true ones, or those of the run folder `masks_of`.
+    """
     config = replace(population, image_size=image_size, bands=bands)
     if image_size == 128:
         config = replace(config, effective_radius_pixels=(9.0, 40.0))
     out.mkdir(parents=True, exist_ok=True)
-    galaxies = Table(list(_rows(config, jax.random.key(seed), number)))
+    run = None if masks_of is None else load_run(masks_of)
+    galaxies = Table(list(_rows(config, jax.random.key(seed), number, run)))
     galaxies.write(out / f"galaxies-{image_size}.ecsv", overwrite=True)
-    found = {"seed": seed, "image_size": image_size, "bands": bands} | _scores(galaxies)
+    masks = "true" if run is None else f"{run.name}, step {run.step}, {run.mask_thresholds}"
+    found = {"seed": seed, "image_size": image_size, "bands": bands, "masks": masks} | _scores(galaxies)
     text = json.dumps(found, indent=2)
     (out / f"scores-{image_size}.json").write_text(text + "\n")
     print(text)
 
 
-def _rows(config: MockConfig, key: jax.Array, number: int) -> Iterator[dict]:
+def _rows(config: MockConfig, key: jax.Array, number: int, run: Run | None) -> Iterator[dict]:
     """A row for each galaxy with a mask and each band: what is true, what was found, and its error."""
     nearest = jax.jit(lambda k: nearest_arm(config, drawn(config, key, k)))
     for first in range(0, number, BATCH):
@@ -67,10 +78,25 @@ def _rows(config: MockConfig, key: jax.Array, number: int) -> Iterator[dict]:
         for k, cutout in enumerate(mock_cutouts(config, mocks, first=first)):
             mask = mocks.arm_mask[k]
             if mask.any():
-                row = measure_cutout(cutout, mask)
+                row, overlap = _measured(cutout, mask, run)
                 count = _visible(mask, np.asarray(nearest(first + k)))
                 for band in range(len(config.bands)):
-                    yield _row(mocks, k, band, row, count)
+                    yield _row(mocks, k, band, row, count) | {"dice": overlap}
+
+
+def _measured(cutout: Cutout, mask: np.ndarray, run: Run | None) -> tuple[Measurement, float]:
+    """What is measured with the true mask, or with the run's and how well that overlaps the true one."""
+    if run is None:
+        return measure_cutout(cutout, mask), 1.0
+    (found,) = predict_cutouts(run, [cutout], config=PredictConfig(batch_size=1))
+    if not isinstance(found, Prediction):
+        raise SystemExit(
+            f"{run.name} cannot draw masks of these mocks; give it bands and sizes it was trained on: {found}"
+        )
+    row = measure_cutout(
+        cutout, found.arm_probability, threshold=found.threshold, threshold_range=found.threshold_range
+    )
+    return row, float(dice(confusion(found.arm_mask[None], mask[None]))[0])
 
 
 def _visible(mask: np.ndarray, nearest: np.ndarray) -> int:
@@ -95,6 +121,8 @@ def _row(mocks: Mocks, k: int, band: int, row: Measurement, count: int) -> dict:
         "chirality": row.chirality,
         "visible_arms": count,
         "number_of_arms": row.number_of_arms,
+        "fourier_pitch_angle_deg": row.fourier.pitch_angle_deg,
+        "fourier_chirality": row.fourier.chirality,
         "true_bulge_share": float(
             mocks.bulge_share[k] * (1 - mocks.arm_excess_flux[k, band] / mocks.total_flux[k, band])
         ),
@@ -110,7 +138,10 @@ def _scores(galaxies: Table) -> dict:
     once = galaxies[galaxies["band"] == reference]
     face_on = once[once["inclination_deg"] < 60]
     return {
-        "flux_ratio": {"all": _light(galaxies)} | _binned(galaxies, "signal_to_noise", SIGNAL_TO_NOISE, _light),
+        "dice": round(float(once["dice"].mean()), 3),
+        "flux_ratio": {"all": _light(galaxies)}
+        | _binned(galaxies, "signal_to_noise", SIGNAL_TO_NOISE, _light)
+        | _binned(galaxies, "inclination_deg", INCLINATION_DEG, _light),
         "bulge_share": _bulges(once),
         "arms": {"below 60 deg": _arms(face_on)}
         | _binned(once, "inclination_deg", INCLINATION_DEG, _arms)
@@ -132,6 +163,7 @@ def _light(rows: Table) -> dict:
         "not_measured": len(set(rows["object_id"][~known])),
         "median_bias": round(float(np.median(off)), 4),
         "standard_deviation": round(float(off.std()), 4),
+        "median_error": round(float(np.median(np.abs(off))), 4),
         "inside_1_sigma": round(float((np.abs(off) < error).mean()), 3),
         "inside_2_sigma": round(float((np.abs(off) < 2 * error).mean()), 3),
     }
@@ -153,15 +185,26 @@ def _bulges(rows: Table) -> dict:
 
 def _arms(rows: Table) -> dict:
     off = np.abs(rows["pitch_angle_deg"] - rows["true_pitch_angle_deg"])
-    given, wound = np.isfinite(off), rows["chirality"] != "-"
+    inside = off < rows["pitch_angle_error_deg"]
     return {
         "galaxies": len(rows),
-        "pitch_angle_given": int(given.sum()),
-        "pitch_angle_median_error_deg": round(float(np.median(off[given])), 2),
-        "pitch_angle_inside_1_sigma": round(float((off[given] < rows["pitch_angle_error_deg"][given]).mean()), 3),
-        "chirality_given": int(wound.sum()),
-        "chirality_right": round(float((rows["chirality"] == rows["true_chirality"])[wound].mean()), 4),
+        **_spirals(rows),
+        "pitch_angle_inside_1_sigma": round(float(inside[np.isfinite(off)].mean()), 3),
         "arms_counted_right": round(float((rows["number_of_arms"] == rows["visible_arms"]).mean()), 3),
+        "fourier": _spirals(rows, "fourier_"),
+    }
+
+
+def _spirals(rows: Table, kind: str = "") -> dict:
+    """How well galaxies' pitch angles and chiralities are found, of those that are given one."""
+    off = rows[f"{kind}pitch_angle_deg"] - rows["true_pitch_angle_deg"]
+    off, wound = np.asarray(off[np.isfinite(off)]), rows[f"{kind}chirality"] != "-"
+    return {
+        "pitch_angle_given": off.size,
+        "pitch_angle_median_error_deg": round(float(np.median(np.abs(off))), 2),
+        "pitch_angle_median_bias_deg": round(float(np.median(off)), 2),
+        "chirality_given": int(wound.sum()),
+        "chirality_right": round(float((rows[f"{kind}chirality"] == rows["true_chirality"])[wound].mean()), 4),
     }
 
 
