@@ -9,7 +9,7 @@ from flaxgal.measure.fourier import Fourier, measure_fourier
 from flaxgal.measure.geometry import Ellipse, disc_plane
 
 ELLIPSE = Ellipse((48.0, 47.0), 0.7, 25.0)
-SPAN = {"inner_radius_pixels": 10.0, "outer_radius_pixels": 30.0}
+SPAN = {"inner_radius_pixels": 9.0, "outer_radius_pixels": 36.0}
 EVERYWHERE = np.ones((96, 96), bool)
 
 
@@ -31,9 +31,17 @@ def test_number_pitch_angle_way_and_amplitude_of_a_wave_are_found(mode, sense):
     assert max(a for m, a in enumerate(found.amplitudes, start=1) if m != mode) < 0.03
 
 
-def test_a_bar_hides_no_spiral():
-    found = measure_fourier(wave(2, 22.0, amplitude=0.2, bar=0.2), EVERYWHERE, ELLIPSE, **SPAN)
+@pytest.mark.parametrize("pitch_deg", [10.0, 22.0, 35.0])
+def test_a_bar_neither_hides_a_spiral_nor_pulls_its_pitch_angle(pitch_deg):
+    found = measure_fourier(wave(2, pitch_deg, amplitude=0.2, bar=0.2), EVERYWHERE, ELLIPSE, **SPAN)
     assert (found.arm_number, found.chirality) == (2, "Z")
+    assert found.pitch_angle_deg == pytest.approx(pitch_deg, abs=1.0)
+
+
+def test_a_disc_whose_shape_is_slightly_wrong_keeps_the_pitch_angle():
+    flat, turned = Ellipse(ELLIPSE.centre, 0.64, 25.0), Ellipse(ELLIPSE.centre, 0.7, 32.0)
+    for wrong in (flat, turned):
+        assert measure_fourier(wave(2, 25.0), EVERYWHERE, wrong, **SPAN).pitch_angle_deg == pytest.approx(25.0, abs=3.0)
 
 
 def test_the_first_row_at_the_top_turns_the_chirality():
