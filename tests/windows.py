@@ -70,9 +70,14 @@ def until(happened: Callable[[], Any], what: str = "", *, seconds: float = 10.0)
 
 def settle(milliseconds: int = FEWEST_MS) -> None:
     """Let the window do what it has to do, for so long at least."""
-    from qtpy.QtTest import QTest
+    from qtpy.QtWidgets import QApplication
 
-    QTest.qWait(milliseconds)
+    # Not QTest's own waiting: vispy replaces it by one that keeps a core busy.
+    end = time.monotonic() + milliseconds / 1000
+    QApplication.processEvents()
+    while time.monotonic() < end:
+        time.sleep(0.001)
+        QApplication.processEvents()
 
 
 def to_canvas(viewer: Any, point: Point, layer: Any = None) -> tuple[float, float]:

@@ -58,7 +58,7 @@ def open_window(display: str) -> Iterator[Callable[..., Any]]:
 
     def opens(**options: Any) -> Any:
         viewer = napari.Viewer(show_welcome_screen=False, **options)
-        viewer.window._qt_window.resize(1400, 900)
+        viewer.window._qt_window.resize(1000, 700)
         viewer.window._qt_window.activateWindow()
         opened.append(viewer)
         until(viewer.window._qt_window.isActiveWindow, "the window to have the keyboard")
