@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -27,10 +28,11 @@ from flaxgal.survey.prediction import prediction_path
 FLAXGAL = [sys.executable, "-m", "flaxgal"]
 
 
-@pytest.fixture
-def field(tmp_path) -> tuple[Path, Path]:
-    """40 galaxies, three of which cannot be measured, and their maps."""
-    images, masks = tmp_path / "images", tmp_path / "maps"
+@pytest.fixture(scope="module")
+def made_field(tmp_path_factory) -> Path:
+    """A folder with 40 galaxies, three of which cannot be measured, and their maps."""
+    folder = tmp_path_factory.mktemp("made")
+    images, masks = folder / "images", folder / "maps"
     for number in range(40):
         cutout = a_galaxy(number)
         write_cutout(cutout, images / f"{cutout.object_id}.fits")
@@ -38,22 +40,36 @@ def field(tmp_path) -> tuple[Path, Path]:
     (images / "g005.fits").write_bytes(b"SIMPLE  = damaged")
     prediction_path("g006", masks).unlink()
     prediction_path("g007", masks).write_bytes(b"")
-    return images, masks
+    return folder
+
+
+@pytest.fixture
+def field(made_field, tmp_path) -> tuple[Path, Path]:
+    """Images and maps of a copy, which a test may change."""
+    return tuple(shutil.copytree(made_field / name, tmp_path / name) for name in ("images", "maps"))
+
+
+@pytest.fixture(scope="module")
+def whole(made_field) -> Path:
+    """The catalogue that one process makes in one call."""
+    items = list(measure([made_field / "images"], made_field / "maps", [made_field / "whole.parquet"], workers=1))
+    assert counted(items) == {"Done": 37, "Unreadable": 3, "Written": 1}
+    assert [item.object_id for item in items if isinstance(item, Done)] == MEASURED
+    return made_field / "whole.parquet"
 
 
 MEASURED = [f"g{number:03d}" for number in range(40) if number not in (5, 6, 7)]
 
 
-def test_the_catalogue_does_not_depend_on_the_number_of_processes(field, tmp_path):
+def test_the_catalogue_does_not_depend_on_the_number_of_processes(field, whole, tmp_path):
     images, masks = field
-    for workers in (1, 3):
-        items = list(measure([images], masks, [tmp_path / f"by-{workers}.parquet"], workers=workers))
-        assert counted(items) == {"Done": 37, "Unreadable": 3, "Written": 1}
-        assert [item.object_id for item in items if isinstance(item, Done)] == MEASURED
+    items = list(measure([images], masks, [tmp_path / "by-3.parquet"], workers=3))
+    assert counted(items) == {"Done": 37, "Unreadable": 3, "Written": 1}
+    assert [item.object_id for item in items if isinstance(item, Done)] == MEASURED
     assert list(read_catalogue(tmp_path / "by-3.parquet")["object_id"]) == MEASURED
-    assert same_tables(tmp_path / "by-1.parquet", tmp_path / "by-3.parquet")
-    assert same_tables(tmp_path / "by-1-arms.parquet", tmp_path / "by-3-arms.parquet")
-    assert not list(tmp_path.glob("*.partial.jsonl"))
+    assert same_tables(whole, tmp_path / "by-3.parquet")
+    assert same_tables(whole.with_name("whole-arms.parquet"), tmp_path / "by-3-arms.parquet")
+    assert not [*tmp_path.glob("*.partial.jsonl"), *whole.parent.glob("*.partial.jsonl")]
 
 
 def test_what_cannot_be_measured_is_named_with_its_reason(field, tmp_path):
@@ -86,9 +102,8 @@ def wait_until(true, seconds: float = 60) -> None:
 
 
 @pytest.mark.parametrize("workers", ["1", "2"])
-def test_a_call_that_is_killed_goes_on_and_ends_with_the_same_catalogue(field, tmp_path, workers):
+def test_a_call_that_is_killed_goes_on_and_ends_with_the_same_catalogue(field, whole, tmp_path, workers):
     images, masks = field
-    list(measure([images], masks, [tmp_path / "whole.parquet"], workers=1))
     out = tmp_path / "arms.parquet"
     journal = tmp_path / "arms.parquet.partial.jsonl"
     command = [*FLAXGAL, "measure", str(images), "--masks", str(masks), "--out", str(out), "--workers", workers]
@@ -105,7 +120,7 @@ def test_a_call_that_is_killed_goes_on_and_ends_with_the_same_catalogue(field, t
     items = list(measure([images], masks, [out], workers=2))
     assert counted(items)["Kept"] == kept > 0
     assert counted(items).get("Done", 0) == 37 - kept
-    assert same_tables(out, tmp_path / "whole.parquet")
+    assert same_tables(out, whole)
 
 
 def stopped(images: Path, masks: Path, out: Path, after: int) -> None:
