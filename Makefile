@@ -12,8 +12,8 @@ REAL_DATA ?=
 STORE ?= mock-labels
 # The demo's network, where there is one.
 MODEL ?= $(patsubst %/config.json,%,$(wildcard demo/run/config.json))
-# A process a core; the tests of one file stay together, as they may share a trained run.
-PYTEST_ARGS ?= --numprocesses logical --dist loadfile
+# A process a core; the tests of one file stay together, as they may share a trained run; tests/conftest.py orders files.
+PYTEST_ARGS ?= --numprocesses logical --dist loadfile --no-loadscope-reorder
 SHELL := /bin/bash
 BIN := .venv/bin
 FROZEN := pyproject.toml requirements.lock

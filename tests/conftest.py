@@ -1,6 +1,7 @@
 """What every test stands on: JAX on two CPU devices, strict about ranks; shapes checked; real galaxies if given."""
 
 import os
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -33,6 +34,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         metavar="DIR",
         help="a folder of real galaxies; tests that need one are skipped without",
     )
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files with long tests first, then those with many, lest one process be left with a long file at the end."""
+    long = {item.path for item in items if item.get_closest_marker("long")}
+    number = Counter(item.path for item in items)
+    items.sort(key=lambda item: (item.path not in long, -number[item.path]))
 
 
 @pytest.fixture(scope="session")
