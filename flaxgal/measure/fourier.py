@@ -138,18 +138,20 @@ def _strongest_spiral(
     still = root[:, None] * np.stack([np.ones_like(along), along], axis=1)
     normal = still.T @ still
     normal[1, 1] *= 1 + STRAIGHT
-    left_by_still = np.eye(radius.size) - still @ np.linalg.solve(normal, still.T)
-    winding = (1 / np.tan(np.radians(PITCH_ANGLES_DEG)) * np.array([[1.0], [-1.0]])).ravel()
-    taken = np.zeros((MODES, winding.size))
+    to_still = np.linalg.solve(normal, still.T)
+    one_arm = np.exp(-1j * along[:, None] / np.tan(np.radians(PITCH_ANGLES_DEG)))
+    spirals = root[:, None].astype(complex)
+    taken = np.zeros((MODES, 2, PITCH_ANGLES_DEG.size))
     for column in range(MODES):
-        spirals = root[:, None] * np.exp(-1j * (column + 1) * along[:, None] * winding)
-        left = left_by_still @ spirals
-        square = (spirals.conj() * left).real.sum(axis=0)
-        power = np.square(np.abs(left.conj().T @ (root * waves[:, column])))
-        taken[column] = np.divide(power, square, out=taken[column], where=square > LEAST_LEFT)
+        spirals = spirals * one_arm
+        left = root * waves[:, column]
+        left = left - still @ (to_still @ left)
+        # The other way round every spiral is the conjugate, of which as much is left.
+        power = np.square(np.abs([left @ spirals.conj(), left @ spirals]))
+        square = 1 - ((still.T @ spirals).conj() * (to_still @ spirals)).real.sum(axis=0)
+        taken[column] = np.where(square > LEAST_LEFT, power / square, 0.0)
     if not taken.max() > 0:
         return 0, NAN, 0
-    column, way, at = np.unravel_index(int(taken.argmax()), (MODES, 2, PITCH_ANGLES_DEG.size))
-    best, other_way = taken.max(), taken[column].reshape(2, -1)[1 - way].max()
-    decided = best >= DECIDED**2 * other_way
+    column, way, at = np.unravel_index(int(taken.argmax()), taken.shape)
+    decided = taken[column, way, at] >= DECIDED**2 * taken[column, 1 - way].max()
     return int(column) + 1, float(PITCH_ANGLES_DEG[at]), (1 - 2 * int(way)) if decided else 0
