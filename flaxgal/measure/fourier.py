@@ -149,7 +149,7 @@ def _strongest_spiral(
         # The other way round every spiral is the conjugate, of which as much is left.
         power = np.square(np.abs([left @ spirals.conj(), left @ spirals]))
         square = 1 - ((still.T @ spirals).conj() * (to_still @ spirals)).real.sum(axis=0)
-        taken[column] = np.where(square > LEAST_LEFT, power / square, 0.0)
+        taken[column] = np.where(square > LEAST_LEFT, power / np.maximum(square, LEAST_LEFT), 0.0)
     if not taken.max() > 0:
         return 0, NAN, 0
     column, way, at = np.unravel_index(int(taken.argmax()), taken.shape)
