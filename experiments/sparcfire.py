@@ -7,12 +7,12 @@ measured twice: on the mask of a network raised on mock galaxies, which is our w
 clusters of pixels where they are there, which leaves only the difference between two ways to fit the same pixels.
 
 Command:  flaxgal mock snapshots/ --number 8000
-          flaxgal train experiments/mocks.py --run runs/mocks
+          flaxgal train --data.snapshots snapshots/mocks/1.0.0 --run runs/mocks --steps 2400
           python experiments/sparcfire.py SDSS runs/mocks --out runs/sparcfire
-Result:   of 35 galaxies our masks give 11 a chirality, 9 of them SpArcFiRe's, with pitch angles that differ by 12
-          degrees in the median (our own errors: 4 to 30); its clusters give 13, 10 alike, 7.7 degrees apart; Fourier,
-          without a mask, 23, 18 alike. Of the 10 clearer spirals all decided ones wind alike: 4 by our masks, 8 by
-          Fourier. The outliers are explained in LOG.md.
+Result:   of 35 galaxies our masks give 18 a chirality, 14 of them SpArcFiRe's, with pitch angles that differ by 8.7
+          degrees in the median (our own errors: 4 to 30); its clusters give 14, 9 alike, 8.4 degrees apart; Fourier,
+          without a mask, 29, 20 alike, 8.5 degrees apart. Of the 10 clearer spirals 6 of 8 wind alike by our masks and
+          8 of 9 by Fourier. The outliers are explained in LOG.md.
 Hardware: two cores of an AMD EPYC, shared; a minute. SpArcFiRe itself says it took 26 to 440 s a galaxy.
 
 SDSS holds sdss_fits/NAME.fits with SpArcFiRe's sparcfire_out/galaxy.csv and sparcfire_out/NAME/NAME-K_clusMask-
