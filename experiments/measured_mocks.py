@@ -1,4 +1,4 @@
-"""How well arms are measured: mock galaxies of HSC's depth and seeing, with true masks or a network's, against the truth.
+"""How well arms are measured on mock galaxies of HSC's depth and seeing, with true masks or a network's.
 
 Command:  python experiments/measured_mocks.py --out runs/true_masks --image-size 64 --number 2400
           python experiments/measured_mocks.py --out runs/true_masks --image-size 128 --bands g r i z y --number 640
