@@ -1,5 +1,7 @@
+import gc
 import itertools
 import time
+import weakref
 
 import numpy as np
 import pytest
@@ -194,6 +196,16 @@ def test_a_picture_brightens_and_darkens_between_its_own_black_and_white():
     dark, bright = (one_band(picture, "grey", stretch=stretch).astype(int) for stretch in (-1, 1))
     assert (dark[0, 0], bright[0, 0], dark[-1, -1], bright[-1, -1]) == (0, 0, 255, 255)
     assert dark[4, 0] < 100 < 150 < bright[4, 0]
+
+
+@pytest.mark.parametrize("draw", [lupton_rgb, lambda galaxy: one_band(galaxy, "i")])
+def test_a_galaxy_that_was_drawn_is_not_kept_in_memory(galaxies, draw):
+    drawn = cutout(galaxies)
+    draw(drawn)
+    seen = weakref.ref(drawn)
+    del drawn
+    gc.collect()
+    assert seen() is None
 
 
 def test_moving_the_slider_is_fast():
