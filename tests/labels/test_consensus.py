@@ -224,15 +224,6 @@ def test_staple_of_revisions_names_each_annotators_performance():
     assert found.performance["arm"]["anna"][0] > found.performance["arm"]["cy"][0]
 
 
-def test_staple_of_a_large_frame_takes_no_noticeable_time():
-    import time
-
-    votes = simulated(an_arm(512), SENSITIVITY, SPECIFICITY, seed=7)
-    start = time.perf_counter()
-    staple(votes)
-    assert time.perf_counter() - start < 3
-
-
 # Which revisions
 
 

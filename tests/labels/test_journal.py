@@ -318,16 +318,3 @@ def test_a_read_only_store_lets_a_drawing_be_seen_and_goes_on_when_it_can_be_wri
         DrawingJournal.resume(journal.path)
     going_on.close()
     assert_same(resumed(journal.path), again)
-
-
-def test_a_stroke_on_512_pixels_is_journalled_in_less_than_50_ms(tmp_path):
-    """Loose: benchmarks/annotate.py measures it."""
-    drawing = a_drawing(shape=(512, 512))
-    journal = begin(tmp_path, drawing)
-    seconds = []
-    for number in range(20):
-        started = time.perf_counter()
-        stroke(drawing, number + 40)
-        journal.write(drawing, "brush")
-        seconds.append(time.perf_counter() - started)
-    assert np.median(seconds) < 0.05
