@@ -29,6 +29,8 @@ APERTURE_KRONS = 2.5
 """Bertin & Arnouts 1996, A&AS 117, 393; they hold 96 % of an exponential disc, and 90 % of a de Vaucouleurs profile."""
 GROWTH_RING = 1.25
 """Outer radius of the ring in which the curve of growth is looked at, in units of the aperture's."""
+NUCLEUS_PIXELS = 1.5
+"""Radius of a circle that holds four pixels at least, wherever between them its centre is."""
 UNKNOWN_SHAPE = (0.1, 20.0)
 """Errors of the axis ratio and of the position angle, in degrees, of a shape that came without."""
 EDGE_ON = 0.27
@@ -45,6 +47,8 @@ class Aperture:
     """Within 2.5 Kron radii."""
     core: Bool[np.ndarray, "y x"]
     """Within the Petrosian radius: where colours are taken."""
+    nucleus: Bool[np.ndarray, "y x"]
+    """Next to the centre as the image shows it: an inclined galaxy's innermost ellipses may pass between pixels."""
     alone: Bool[np.ndarray, "y x"]
     ring: Int[np.ndarray, "y x"]
     """Ring number: the elliptical radius, rounded."""
@@ -92,6 +96,7 @@ def find_aperture(
         inside=inside,
         kron=radius <= APERTURE_KRONS * kron,
         core=core,
+        nucleus=elliptical_radius(replace(ellipse, axis_ratio=1.0), ring.shape) <= NUCLEUS_PIXELS,
         alone=alone,
         ring=ring,
         axis_ratio=ellipse.axis_ratio,

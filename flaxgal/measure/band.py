@@ -97,7 +97,7 @@ def measure_band(
     profile = radial_profile(image, aperture.ring, good, aperture.rings)
     sky = fit_sky(profile, aperture.half_light_radius)
     # A galaxy is brightest in its centre: filling it in from the rings around is a guess, and always too faint.
-    centre_hidden = not profile.pixels[:2].any()
+    centre_hidden = not (good & aperture.nucleus).any()
     if (good & own).sum() <= LEAST_SEEN * own.sum() or centre_hidden or not np.isfinite(sky.level):
         return SeenBand(BandFlux(), Flag.MISSING_BAND)
     flags = Flag(0)

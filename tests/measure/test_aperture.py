@@ -78,3 +78,17 @@ def test_a_halo_beyond_the_aperture_is_seen_in_the_curve_of_growth():
 def test_a_galaxy_seen_edge_on_is_flagged(axis_ratio, flagged):
     disc = exponential(81, 7.0, axis_ratio)
     assert (Flag.EDGE_ON in measure_cutout(seen(disc), np.zeros(disc.shape, bool)).flags) is flagged
+
+
+@pytest.mark.parametrize("offset", [0.0, 0.25, 0.5])
+@pytest.mark.parametrize("axis_ratio", [0.15, 0.2, 0.25, 0.3, 0.35])
+def test_an_inclined_disc_has_its_light_wherever_between_pixels_its_centre_is(axis_ratio, offset):
+    """Seen at 0.5, no pixel lies on the innermost ellipses of such a disc; nothing is hidden all the same."""
+    radius = elliptical_radius(Ellipse((31.0 + offset, 31.0 + offset), axis_ratio, 0.0), (64, 64))
+    disc, arm = np.exp(-radius / 6.0), (radius > 5) & (radius < 10) & (np.indices(radius.shape)[1] > 31)
+    row = measure_cutout(seen(disc, noise=0.01), arm)
+    assert Flag.MISSING_BAND not in row.flags
+    assert row.bands["r"].total_flux == pytest.approx(disc.sum(), rel=0.05)
+    assert row.bands["r"].flux_ratio == pytest.approx(disc[arm].sum() / disc.sum(), abs=0.02)
+    assert 0 < row.bands["r"].flux_ratio_error < 0.02
+    assert np.isfinite(row.bands["r"].arm_contrast)
