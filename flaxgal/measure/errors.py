@@ -20,6 +20,8 @@ __all__ = ["Noise", "coherent_pixels", "mask_thresholds", "pixel_variance", "sta
 COHERENCE = 0.35
 """Radius, in half-light radii, of a patch that differs from the mean of its ring as a whole: about half of what lies
 between two arms. Light guessed from the ring is wrong patch by patch, not pixel by pixel."""
+MOST_UNKNOWN = 0.03
+"""Share of the galaxy's pixels whose noise is taken to be that of the others."""
 ONE_SIGMA = 1.6583
 """Log-odds of 84 %: a mask drawn one sigma too generously."""
 
@@ -53,15 +55,16 @@ def pixel_variance(
 ) -> Float[np.ndarray, "y x"] | None:
     """The variance plane where it can be trusted, 0 on pixels that are not `good`; None where no noise is known.
 
-    A few pixels of unknown noise get the typical noise of the rest.
+    A few pixels of unknown noise, at most 3 % of the good ones `inside` the galaxy's aperture, get the typical noise of
+    the rest; with more the noise is not known.
     """
     if variance is None:
         return None
-    known = np.isfinite(variance) & (variance > 0)
-    if not known[good & inside].any():
+    known, own = np.isfinite(variance) & (variance > 0), good & inside
+    if np.count_nonzero(known & own) < (1 - MOST_UNKNOWN) * np.count_nonzero(own):
         return None
     if not known[good].all():
-        variance = np.where(known, variance, np.median(variance[known & good & inside]))
+        variance = np.where(known, variance, np.median(variance[known & own]))
     return np.where(good, variance, 0.0)
 
 

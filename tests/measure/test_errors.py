@@ -123,3 +123,27 @@ def test_without_variance_the_masks_own_error_is_still_known_and_the_whole_is_no
     assert row.bands["r"].flux_ratio_mask_error > 0
     assert np.isnan(row.bands["r"].flux_ratio_error)
     assert Flag.NO_VARIANCE in row.flags
+
+
+@pytest.mark.parametrize(("missing", "given"), [(0.01, True), (0.06, False), (0.5, False), (0.9995, False)])
+def test_errors_are_not_invented_where_much_of_the_variance_is_missing(spiral, missing, given):
+    drawn = spiral(2)
+    gaps = np.random.default_rng(0).random(drawn.cutout.variance.shape) < missing
+    row = measure_cutout(
+        dataclasses.replace(drawn.cutout, variance=np.where(gaps, np.nan, drawn.cutout.variance)), drawn.arm_mask
+    )
+    whole = measure_cutout(drawn.cutout, drawn.arm_mask)
+    assert (Flag.NO_VARIANCE in row.flags) is not given
+    for band, light in row.bands.items():
+        assert light.flux_ratio == whole.bands[band].flux_ratio
+        wanted = whole.bands[band].flux_ratio_error if given else np.nan
+        assert light.flux_ratio_error == pytest.approx(wanted, rel=0.05, nan_ok=True)
+
+
+def test_variance_missing_in_the_sky_alone_takes_no_error_away(spiral):
+    drawn = spiral(2, size=96, scale_length=3.0)
+    variance = drawn.cutout.variance.copy()
+    variance[:, :10] = np.nan
+    row = measure_cutout(dataclasses.replace(drawn.cutout, variance=variance), drawn.arm_mask)
+    assert Flag.NO_VARIANCE not in row.flags
+    assert row.bands["r"].flux_ratio_error > 0
