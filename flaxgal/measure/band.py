@@ -114,7 +114,9 @@ def measure_band(
     noise = _noise(image, variance, spread, good, aperture, sky)
     bulge = find_bulge(light, aperture, seeing_fwhm_pixels=seeing_fwhm_pixels)
     drawn = [_arm_numbers(light, mask, good, aperture, total, bulge) for mask in masks]
-    mask_error = np.ptp([one.values for one in drawn], axis=0) / 2 if len(drawn) > 1 else np.full(5, NAN)
+    # Of an empty mask the range tells nothing: how far a network is off that finds no arms at all is not in it.
+    ranged = len(drawn) > 1 and masks[0].arm.any()
+    mask_error = np.ptp([one.values for one in drawn], axis=0) / 2 if ranged else np.full(5, NAN)
     flux, oddities = _band_flux(light, aperture, masks[0], good, drawn[0], mask_error, bulge, noise)
     grown, still = _growth(above, sky, deviation, aperture, total)
     flags |= oddities | still
@@ -176,8 +178,8 @@ def _band_flux(
         NAN if weight is None else float(np.hypot(standard_error(weight, noise), other))
         for weight, other in zip(_weights(numbers, mask.arm, inside, between, total, disc), others, strict=True)
     ]
-    if not mask.arm.any():  # none drawn: what can be wrong is the mask alone, and how much only a softer mask tells
-        errors = [0.0 if error > 0 else NAN for error in mask_error]
+    if not mask.arm.any():  # none drawn: what can be wrong is the mask alone
+        errors = [NAN] * len(errors)
     both = np.hypot(errors, np.nan_to_num(mask_error)).tolist()
     total_error = float(np.hypot(standard_error(inside, noise), floor))
     kron_error = float(np.hypot(standard_error(kron, noise), TOTAL_FLOOR * within_kron))

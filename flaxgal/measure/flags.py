@@ -40,7 +40,7 @@ class Flag(IntFlag):
 
 FLAG_MEANINGS = {
     Flag.NO_VARIANCE: "a band has no variance, or none for over 3 % of the galaxy: its errors are left empty",
-    Flag.NO_ARMS: "the arm mask is empty: the ratio is 0 by definition",
+    Flag.NO_ARMS: "the arm mask is empty: the ratio is 0 by definition, without errors: nothing tells what was missed",
     Flag.MASK_EVERYTHING: "the arm mask covers nearly all of the galaxy: the ratio says nothing",
     Flag.MASK_TOUCHES_EDGE: "the arm mask touches the edge of the image: arms may go on outside",
     Flag.MASK_OUTSIDE_GALAXY: "more than a tenth of the arm mask lies outside the galaxy's aperture and is not counted",

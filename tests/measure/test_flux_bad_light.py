@@ -153,11 +153,16 @@ def test_an_empty_mask_of_yes_and_no_has_a_ratio_of_nought_without_an_error(spir
         assert np.isnan([band.flux_ratio_error, band.arm_contrast, band.arm_contrast_error]).all()
 
 
-def test_an_empty_mask_that_some_would_have_drawn_has_the_error_that_they_make(spiral):
+@pytest.mark.parametrize("arms", [0.3, 0.1])
+def test_an_empty_mask_of_a_network_has_no_error_whether_or_not_it_would_be_empty_at_a_lower_threshold(spiral, arms):
+    """Half the range of 0 to 0.008 was once given as the error where the truth was 0.3."""
     drawn = disc_of(spiral)
-    band = measure_cutout(drawn.cutout, np.where(drawn.arm_mask, 0.3, 0.01)).bands["r"]
-    assert band.flux_ratio == 0
-    assert band.flux_ratio_error == pytest.approx(drawn.flux_ratio[1] / 2, rel=0.1)
+    row = measure_cutout(drawn.cutout, np.where(drawn.arm_mask, arms, 0.01))
+    assert Flag.NO_ARMS in row.flags
+    for band in row.bands.values():
+        assert (band.flux_ratio, band.arm_excess_ratio) == (0.0, 0.0)
+        assert np.isnan([band.flux_ratio_error, band.flux_ratio_mask_error, band.arm_flux_error]).all()
+        assert band.total_flux_error > 0
 
 
 def test_a_negative_sky_changes_no_number_but_the_sky(spiral):
