@@ -33,6 +33,8 @@ __all__ = [
 ]
 
 CLIP_SIGMAS = 2.0
+MOST_DRAWN = 3000
+"""Galaxies that a bootstrap resample draws of more: Kendall's coefficient of 70,000 takes 50 times as long."""
 MOST_RISK = 0.5
 """Largest chance that a photometric redshift is far off (Tanaka et al. 2018, PASJ 70, S9) that the seed allowed."""
 LEAST_GALAXIES = 10
@@ -191,21 +193,37 @@ def within_sigmas(
 
 
 def correlations(
-    x: Float[np.ndarray, " n"], y: Float[np.ndarray, " n"], *, seed: int = 0, resamples: int = 500
+    x: Float[np.ndarray, " n"],
+    y: Float[np.ndarray, " n"],
+    *,
+    seed: int = 0,
+    resamples: int = 500,
+    most_drawn: int = MOST_DRAWN,
 ) -> dict[str, Correlation]:
     """Pearson's, Kendall's (tau-b) and Spearman's coefficients, with bootstrap intervals over galaxies (Efron 1979).
 
+    Of more than `most_drawn` galaxies each resample draws only so many, m of n, and the interval about the coefficient
+    of all is narrower than that of the resamples by √(m / n) (Bickel, Götze & van Zwet 1997, Statistica Sinica 7, 1).
     All NaN for fewer than `LEAST_GALAXIES` galaxies, or where x or y is the same for all.
+
+    Raises
+    ------
+    ValueError
+        If there are fewer than 2 resamples, of which no interval can be had.
     """
     from scipy import stats
+
+    if resamples < 2:
+        raise ValueError(f"resamples is {resamples}; wanted 2 or more, and some hundreds for intervals to rely on")
 
     tests = {"pearson": stats.pearsonr, "kendall": stats.kendalltau, "spearman": stats.spearmanr}
     if len(x) < LEAST_GALAXIES or np.ptp(x) == 0 or np.ptp(y) == 0:
         return dict.fromkeys(tests, Correlation())
     random = np.random.default_rng(seed)
+    number = min(len(x), most_drawn)
     drawn: dict[str, list[float]] = {name: [] for name in tests}
     for _ in range(resamples):
-        again = random.integers(len(x), size=len(x))
+        again = random.integers(len(x), size=number)
         if np.ptp(x[again]) == 0 or np.ptp(y[again]) == 0:
             continue
         for name, test in tests.items():
@@ -213,7 +231,8 @@ def correlations(
     found = {}
     for name, test in tests.items():
         value, p_value = test(x, y)
-        low, high = np.quantile(drawn[name], [0.025, 0.975]) if drawn[name] else (NAN, NAN)
+        ends = np.quantile(drawn[name], [0.025, 0.975]) if drawn[name] else np.full(2, NAN)
+        low, high = value + (ends - value) * math.sqrt(number / len(x))
         found[name] = Correlation(float(value), float(low), float(high), float(p_value))
     return found
 

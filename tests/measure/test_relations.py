@@ -7,6 +7,7 @@ import pytest
 from astropy.table import Table
 
 from flaxgal.measure.relations import (
+    MOST_DRAWN,
     QUANTITIES,
     binned_means,
     correlations,
@@ -55,6 +56,39 @@ def test_the_interval_holds_the_truth_as_often_as_it_says():
         found = correlations(x, y, seed=trial, resamples=200)["pearson"]
         held += found.low <= truth <= found.high
     assert 51 <= held <= 60  # 95 % of 60 are 57; below 51 has a chance of 1 in 700
+
+
+def test_of_many_galaxies_some_are_drawn_and_intervals_are_as_wide_as_if_all_were():
+    random = np.random.default_rng(2)
+    x = random.exponential(size=3000)
+    y = np.round(0.2 * x + random.normal(size=3000), 1)  # skewed, and with ties
+    every = correlations(x, y, resamples=500, most_drawn=3000)
+    some = correlations(x, y, resamples=500, most_drawn=500)
+    for name, found in some.items():
+        assert (found.value, found.p_value) == (every[name].value, every[name].p_value)
+        assert found.high - found.low == pytest.approx(every[name].high - every[name].low, rel=0.12)
+        assert found.low == pytest.approx(every[name].low, abs=0.1 * (found.high - found.low))
+
+
+def test_a_resample_of_a_survey_holds_no_more_galaxies_than_are_needed(monkeypatch):
+    from scipy import stats
+
+    sizes = []
+
+    def counted(x, y):
+        sizes.append(len(x))
+        return 0.5, 0.0
+
+    for name in ("pearsonr", "kendalltau", "spearmanr"):
+        monkeypatch.setattr(stats, name, counted)
+    random = np.random.default_rng(0)
+    correlations(random.normal(size=20_000), random.normal(size=20_000), resamples=5)
+    assert sorted(sizes) == [MOST_DRAWN] * 15 + [20_000] * 3
+
+
+def test_an_interval_of_no_resamples_is_refused():
+    with pytest.raises(ValueError, match="resamples is 0; wanted 2 or more"):
+        correlations(np.arange(50.0), np.arange(50.0) ** 2, resamples=0)
 
 
 def test_nothing_is_said_of_few_or_equal_galaxies():
