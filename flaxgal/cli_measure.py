@@ -16,6 +16,7 @@ def measure(
     inputs: Inputs,
     *,
     masks: Path,
+    labels: str = "",
     out: Path = Path("arms"),
     workers: int | None = None,
     dask: str = "",
@@ -30,7 +31,8 @@ def measure(
 
     Args:
         inputs: Cutout files, folders, label stores or dataset snapshots.
-        masks: Folder that `flaxgal predict` wrote.
+        masks: Folder that `flaxgal predict` wrote, a label store, or PNG or FITS masks named like the galaxies.
+        labels: Whose masks of a label store: consensus (when not given), latest, staple or annotator:NAME.
         out: Table to write: .ecsv, .parquet, .fits or .vot (VOTable); the first two when it has no ending.
         workers: Processes; as many as this machine has cores when not given.
         dask: Address of a Dask scheduler (tcp://HOST:8786) whose workers measure instead.
@@ -44,7 +46,7 @@ def measure(
 
     say_passed_over(inputs)
     outs = [out] if out.suffix else [out.with_suffix(ending) for ending in BOTH]
-    found = measure_all(inputs, masks, outs, workers=workers, dask=dask, join=join, parts=parts)
+    found = measure_all(inputs, masks, outs, labels=labels, workers=workers, dask=dask, join=join, parts=parts)
     counts = counted(found, "galaxies measured", number_of(inputs), kept=Kept, last=Written)
     if (written := counts.last) is None:
         return closing("0 galaxies measured: no table written", 0, counts.left_out)

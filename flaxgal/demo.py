@@ -21,8 +21,10 @@ from flaxgal.datasets.builders import build_snapshot
 from flaxgal.datasets.mocks import mock_examples
 from flaxgal.figures import arms_found, learning_curves, prediction_panels, ratio_scatter, save
 from flaxgal.labels.verify import untracked
-from flaxgal.measure.catalogue import measure_galaxies, to_table, write_catalogue
+from flaxgal.masks import Predicted
+from flaxgal.measure.catalogue import to_table, write_catalogue
 from flaxgal.measure.flux import Measurement
+from flaxgal.measuring import measure_galaxies
 from flaxgal.metrics import bootstrap_interval, confusion, dice
 from flaxgal.mock.cutouts import write_mock_cutouts
 from flaxgal.predict import predict
@@ -109,7 +111,8 @@ def run_demo(
     unseen = write_mock_cutouts(out / "galaxies", population, number=test_galaxies, seed=seed + 1)
     _exhaust(track(unseen, "galaxies never seen", test_galaxies))
     _exhaust(track(predict(out / "run", [out / "galaxies"], out / "maps"), "arm maps", test_galaxies))
-    measured = track(measure_galaxies(read_cutouts([out / "galaxies"]), out / "maps"), "flux ratios", test_galaxies)
+    found = measure_galaxies(read_cutouts([out / "galaxies"]), Predicted(out / "maps"))
+    measured = track(found, "flux ratios", test_galaxies)
     catalogue = to_table([row for row in measured if isinstance(row, Measurement)])
     for ending in ("ecsv", "parquet"):
         write_catalogue(catalogue, out / f"arms.{ending}")

@@ -7,23 +7,25 @@ are.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 from flaxgal.distribute import cores, in_processes, on_cluster
-from flaxgal.inputs import Source, sources_from, stamp_of
-from flaxgal.measure.catalogue import arms_path, check_format, check_masks, measure_galaxy, write_rows
+from flaxgal.inputs import Files, Source, sources_from
+from flaxgal.masks import Masks, masks_from
+from flaxgal.measure.catalogue import arms_path, check_format, write_rows
+from flaxgal.measure.flux import measure_cutout
 from flaxgal.measure.joining import Joined, read_joined
 from flaxgal.measure.journal import Line, MeasureJournal, to_json
 from flaxgal.measure.parts import check_parts
+from flaxgal.measure.record import Measurement
 from flaxgal.row_by_row import Done, Item, Kept, in_batches, taken, to_do
-from flaxgal.survey.cutout import Unreadable
-from flaxgal.survey.prediction import prediction_path
+from flaxgal.survey.cutout import Cutout, Unreadable
 
-__all__ = ["Written", "measure"]
+__all__ = ["Written", "measure", "measure_galaxies"]
 
 BATCH = 8
 """Galaxies that go to another process at a time."""
@@ -48,6 +50,7 @@ def measure(
     masks: Path,
     outs: Sequence[Path],
     *,
+    labels: str = "",
     workers: int | None = None,
     dask: str = "",
     join: Path | None = None,
@@ -59,7 +62,8 @@ def measure(
 
     Parameters
     ----------
-    masks : the folder that flaxgal predict wrote.
+    masks : the folder that flaxgal predict wrote, a label store, or a folder of masks in files.
+    labels : whose masks of a label store count; see `flaxgal.datasets.policies`.
     outs : tables to write; the first one's name decides where the journal is.
     workers : processes; as many as there are cores when not given.
     dask : address of a Dask scheduler, whose workers then measure.
@@ -75,46 +79,61 @@ def measure(
         check_format(path)
         if path.is_dir():
             raise ValueError(f"{path}: found a folder; wanted the name of a table")
-    check_masks(masks)
+    if dask:
+        inputs, masks = [path.absolute() for path in inputs], masks.absolute()
+    found = masks_from(masks, labels)
     if parts is not None:
         check_parts(parts)
     joined = None if join is None else read_joined(join)
     stem = outs[0] if len(outs) == 1 else outs[0].with_suffix("")
     with closing(MeasureJournal(stem, masks=masks)) as journal:
-        if dask:
-            inputs, masks = [path.absolute() for path in inputs], masks.absolute()
-        task = partial(_measure_batch, masks=masks)
-        waiting = to_do(sources_from(inputs), journal, holds=partial(_map_is_same, masks=masks))
+        task = partial(_measure_batch, masks=found)
+        waiting = to_do(sources_from(inputs), journal, holds=partial(_map_is_same, masks=found))
         batches = in_batches(waiting, BATCH)
         if dask:
             done = on_cluster(task, batches, address=dask, folders=[*inputs, masks])
         else:
-            done = in_processes(task, batches, workers=workers or cores())
+            done = in_processes(task, batches, workers=cores() if workers is None else workers)
         yield from taken(done, journal)
         if len(journal):
             yield _write(journal, outs, joined, parts)
         journal.remove()
 
 
-def _map_is_same(line: Line, *, masks: Path) -> bool:
-    return line.map_stamp == stamp_of(prediction_path(line.object_id, masks))
+def measure_galaxies(cutouts: Iterable[Cutout | Unreadable], masks: Masks) -> Iterator[Measurement | Unreadable]:
+    """Measure each cutout, one at a time; what cannot be comes as `Unreadable`."""
+    for cutout in cutouts:
+        yield cutout if isinstance(cutout, Unreadable) else _measured(cutout, masks)
 
 
-def _measure_batch(items: list[Item], *, masks: Path) -> list[Line | Unreadable | str]:
+def _measured(cutout: Cutout, masks: Masks, image: Path | None = None) -> Measurement | Unreadable:
+    try:
+        drawn = masks.of(cutout, image)
+    except ValueError as error:
+        return Unreadable(cutout.object_id, str(error))
+    return measure_cutout(
+        cutout, drawn.arms, threshold=drawn.threshold, threshold_range=drawn.threshold_range, run=drawn.by
+    )
+
+
+def _map_is_same(line: Line, *, masks: Masks) -> bool:
+    return line.map_stamp == masks.stamp(line.object_id)
+
+
+def _measure_batch(items: list[Item], *, masks: Masks) -> list[Line | Unreadable | str]:
     """The lines of some galaxies, in order; the stamp of one that need not be measured passes through."""
     return [stamp if source is None else _measure_one(source, stamp, masks) for source, stamp in items]
 
 
-def _measure_one(source: Source, stamp: str, masks: Path) -> Line | Unreadable:
+def _measure_one(source: Source, stamp: str, masks: Masks) -> Line | Unreadable:
     """Read a galaxy and measure it."""
     cutout = source.read()
     if isinstance(cutout, Unreadable):
         return cutout
-    map_stamp = stamp_of(prediction_path(cutout.object_id, masks))
-    try:
-        row = measure_galaxy(cutout, masks)
-    except ValueError as error:
-        return Unreadable(cutout.object_id, str(error))
+    map_stamp = masks.stamp(cutout.object_id)
+    row = _measured(cutout, masks, source.paths[0] if isinstance(source, Files) else None)
+    if isinstance(row, Unreadable):
+        return row
     return Line(cutout.object_id, source.name, stamp, map_stamp, to_json(row))
 
 

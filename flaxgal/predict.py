@@ -24,7 +24,7 @@ from flaxgal.models.unet import UNet, pad_to_multiple, predict_batch
 from flaxgal.survey.atomic import replaced_when_whole
 from flaxgal.survey.cutout import Cutout, Unreadable
 from flaxgal.survey.display import fit_frame, to_picture
-from flaxgal.survey.prediction import Prediction, prediction_path, read_prediction, write_prediction
+from flaxgal.survey.prediction import CLAIM, Prediction, prediction_path, read_prediction, write_prediction
 
 __all__ = [
     "Kept",
@@ -36,9 +36,6 @@ __all__ = [
     "predict_into",
     "weights_sha256",
 ]
-
-CLAIM = "predictions.json"
-"""The file in a folder of predictions that says which run, with which choices, made all of them."""
 
 
 @dataclass(frozen=True)

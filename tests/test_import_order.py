@@ -55,7 +55,8 @@ MAY_IMPORT = {
     ),
     "distribute": "",
     "row_by_row": "survey inputs measure",
-    "measuring": f"config survey labels inputs distribute measure row_by_row {_SNAPSHOTS} {_BATCHES}",
+    "masks": f"survey labels inputs {_SNAPSHOTS}",
+    "measuring": f"config survey labels inputs masks distribute measure row_by_row {_SNAPSHOTS} {_BATCHES}",
     "figures": f"config survey measure {_CLASS_SCORES}",
     "rank": "config survey labels measure checkpoint predict",
     "retrain": (f"config progress survey labels models train evaluate {_SNAPSHOTS} {_NETWORKS}"),
@@ -64,8 +65,8 @@ MAY_IMPORT = {
         "cli_transfer cli_words demo "
         "__main__"
     ): (
-        "config progress compiled survey labels mock datasets.mocks models inputs distribute measuring row_by_row "
-        "train evaluate predict predict_on_cluster predict_classes rank retrain transfer "
+        "config progress compiled survey labels mock datasets.mocks models inputs masks distribute measuring "
+        "row_by_row train evaluate predict predict_on_cluster predict_classes rank retrain transfer "
         f"evaluate_classes classify {_CLASS_SCORES} "
         f"fetch fetch_gz3d fetch_sdss fetch_folder measure figures {_SNAPSHOTS} {_NETWORKS} {_BATCHES}"
     ),

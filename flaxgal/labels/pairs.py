@@ -14,7 +14,7 @@ from flaxgal.survey.headers import stem_of
 from flaxgal.survey.opening import kind_of
 from flaxgal.survey.prediction import CLASS_CODES
 
-__all__ = ["ImportedPair", "MaskPixels", "commit_once", "import_pairs", "understand_mask"]
+__all__ = ["ImportedPair", "MaskPixels", "commit_once", "import_pairs", "mask_for", "understand_mask"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,17 +123,32 @@ def _full_scale(dtype: np.dtype, largest: float) -> float:
     return 255.0 if largest <= 255 else 65535.0
 
 
-def _import_pair(store: Store, cutout: Cutout, path: Path, mask_path: Path, annotator: str) -> ImportedPair:
+def mask_for(cutout: Cutout, mask_path: Path, image: Path | None) -> MaskPixels:
+    """The mask of a galaxy in a file, its rows in the order of the galaxy's, and what it means.
+
+    Parameters
+    ----------
+    image : the file of the galaxy's image, where it is in one.
+
+    Raises
+    ------
+    ValueError
+        If there is no mask in the file, or one of another size.
+    """
     values = _read_mask(mask_path)
-    if _first_row(mask_path, cutout, path) != cutout.first_row:
+    if _first_row(mask_path, cutout, image) != cutout.first_row:
         values = values[::-1]
     if values.shape != cutout.image_shape:
         (y, x), (height, width) = values.shape, cutout.image_shape
         raise ValueError(
-            f"{mask_path.name}: {y} × {x} pixels, but its image {path.name} has {height} × {width}; "
-            f"draw the mask on this image, or give the image it was drawn on"
+            f"{mask_path.name}: {y} × {x} pixels, but its image {image.name if image else cutout.object_id} has "
+            f"{height} × {width}; draw the mask on this image, or give the image it was drawn on"
         )
-    pixels = understand_mask(np.ascontiguousarray(values), name=mask_path.name)
+    return understand_mask(np.ascontiguousarray(values), name=mask_path.name)
+
+
+def _import_pair(store: Store, cutout: Cutout, path: Path, mask_path: Path, annotator: str) -> ImportedPair:
+    pixels = mask_for(cutout, mask_path, path)
     store.add(cutout)
     revision = Revision(
         object_id=cutout.object_id,
@@ -148,10 +163,10 @@ def _import_pair(store: Store, cutout: Cutout, path: Path, mask_path: Path, anno
     return commit_once(store, revision)
 
 
-def _first_row(mask_path: Path, cutout: Cutout, path: Path) -> FirstRow:
+def _first_row(mask_path: Path, cutout: Cutout, image: Path | None) -> FirstRow:
     """Where a mask's first row lies: where its image's does if both are of one kind, else where its kind has it."""
     kind = kind_of(mask_path)
-    if kind == kind_of(path):
+    if image is not None and kind == kind_of(image):
         return cutout.first_row
     return "top" if kind == "picture" else "bottom"
 

@@ -1,7 +1,7 @@
 """The catalogue: one row a galaxy and one row an arm, with units, descriptions and where they come from.
 
-`measure_galaxies` measures, `to_table` makes a table of rows that are in memory, `write_journaled` writes any number of
-rows from the disk, and `read_catalogue` reads what was written: ECSV, Parquet, FITS or VOTable, by the file's ending.
+`to_table` makes a table of rows that are in memory, `write_rows` writes any number of rows from the disk, and
+`read_catalogue` reads what was written: ECSV, Parquet, FITS or VOTable, by the file's ending.
 """
 
 from __future__ import annotations
@@ -13,13 +13,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from flaxgal.measure.columns import Contents, arms_table, galaxies_table
-from flaxgal.measure.flux import measure_cutout
 from flaxgal.measure.formats import FORMATS, check_format, empty_like, read_whole, write_pieces
 from flaxgal.measure.joining import Joined
 from flaxgal.measure.record import Measurement
 from flaxgal.survey.atomic import replaced_when_whole
-from flaxgal.survey.cutout import Cutout, Unreadable
-from flaxgal.survey.prediction import prediction_path, read_prediction
 
 if TYPE_CHECKING:
     from astropy.table import Table
@@ -28,8 +25,6 @@ __all__ = [
     "FORMATS",
     "arms_path",
     "check_format",
-    "measure_galaxies",
-    "measure_galaxy",
     "read_catalogue",
     "to_arms_table",
     "to_table",
@@ -42,77 +37,6 @@ PIECE = 1000
 
 Rows = Callable[[], Iterable[Measurement]]
 """Gives all rows of a catalogue, again and again, in the same order: from memory or from the disk."""
-
-
-def measure_galaxies(
-    cutouts: Iterable[Cutout | Unreadable], predictions: str | os.PathLike[str]
-) -> Iterator[Measurement | Unreadable]:
-    """Measure each cutout with its prediction in a folder, one at a time; what cannot be comes as `Unreadable`.
-
-    Raises
-    ------
-    ValueError
-        If there is no such folder.
-    """
-    folder = Path(predictions)
-    check_masks(folder)
-    for cutout in cutouts:
-        if isinstance(cutout, Unreadable):
-            yield cutout
-            continue
-        try:
-            yield measure_galaxy(cutout, folder)
-        except ValueError as error:
-            yield Unreadable(cutout.object_id, str(error))
-
-
-def check_masks(folder: Path) -> None:
-    """Refuse a folder of predictions that is not there, before the work.
-
-    Raises
-    ------
-    ValueError
-        If there is no such folder.
-    """
-    if not folder.is_dir():
-        raise ValueError(f"{folder}: no such folder; expected the one that flaxgal predict wrote with --out")
-
-
-def measure_galaxy(cutout: Cutout, folder: Path) -> Measurement:
-    """The row of one cutout, with the prediction in a folder that was made for it.
-
-    Raises
-    ------
-    ValueError
-        If there is no prediction for this galaxy, or it is damaged, or was made from other pixels.
-    """
-    path = prediction_path(cutout.object_id, folder)
-    if not path.exists():
-        raise ValueError(
-            f"{cutout.object_id}: no {path.name} in {folder}; run flaxgal predict on this galaxy with --out {folder}"
-        )
-    prediction = read_prediction(path, wcs=False)
-    if prediction.image_shape != cutout.image_shape:
-        raise ValueError(
-            f"{path}: its map has {_size(prediction.image_shape)} pixels and the image of {cutout.object_id} "
-            f"{_size(cutout.image_shape)}; run flaxgal predict on this very image"
-        )
-    if prediction.cutout_sha256 and prediction.cutout_sha256 != cutout.sha256:
-        raise ValueError(
-            f"{path}: its map was made from other pixels than the image of {cutout.object_id} has now; run flaxgal "
-            f"predict on this very image"
-        )
-    return measure_cutout(
-        cutout,
-        prediction.arm_probability,
-        threshold=prediction.threshold,
-        threshold_range=prediction.threshold_range,
-        run=prediction.run,
-    )
-
-
-def _size(shape: tuple[int, int]) -> str:
-    return f"{shape[0]} × {shape[1]}"
 
 
 def to_table(measurements: Iterable[Measurement]) -> Table:

@@ -148,7 +148,7 @@ OTHER_COLUMNS = {
     "others_share": _number(None, "share of the aperture covered by other objects"),
     "psf_matched": Description(bool, None, "whether all bands had one seeing when their colours were taken"),
     "unit": Description(str, None, "unit of the fluxes: nJy, count (zero point unknown) or picture (no linear flux)"),
-    "run": Description(str, None, "run whose weights made the arm mask"),
+    "run": Description(str, None, "run whose weights made the arm mask, or who drew it"),
     "threshold": _number(None, "a pixel is arm when its probability is above this"),
 }
 ARM_COLUMNS = {

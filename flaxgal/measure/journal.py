@@ -15,11 +15,9 @@ from typing import Any
 
 from flaxgal.measure.record import Measurement
 from flaxgal.measure.row_journal import Line, RowJournal
+from flaxgal.survey.prediction import CLAIM
 
 __all__ = ["Line", "MeasureJournal", "from_json", "to_json"]
-
-CLAIM = "predictions.json"
-"""What `flaxgal predict` writes beside its maps: which run, with which choices, made them."""
 
 
 class MeasureJournal(RowJournal):

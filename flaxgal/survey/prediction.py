@@ -21,11 +21,22 @@ from flaxgal.survey.cutout import FirstRow
 if TYPE_CHECKING:
     from astropy.io import fits
 
-__all__ = ["CLASS_CODES", "Prediction", "find_predictions", "prediction_path", "read_prediction", "write_prediction"]
+__all__ = [
+    "CLAIM",
+    "CLASS_CODES",
+    "Prediction",
+    "find_predictions",
+    "is_of_predictions",
+    "prediction_path",
+    "read_prediction",
+    "write_prediction",
+]
 
 CLASS_CODES = {"arm": 1, "bar": 2}
 """Value of each class in a class map (a prediction's MASK image, a mask that somebody drew); 0 is background."""
 
+CLAIM = "predictions.json"
+"""What `flaxgal predict` writes beside its maps: which run, with which choices, made them."""
 ENDING = ".arms.fits"
 _PRINTABLE = "".join(map(chr, range(32, 127))).replace("%", "")
 _LONGEST_NAME = 150
@@ -120,6 +131,11 @@ def find_predictions(folder: str | os.PathLike[str]) -> list[Path]:
     if not found:
         raise ValueError(f"{folder}: no file named *{ENDING} in it; expected the folder that flaxgal predict wrote")
     return found
+
+
+def is_of_predictions(folder: str | os.PathLike[str]) -> bool:
+    """Whether flaxgal predict wrote to this folder."""
+    return (Path(folder) / CLAIM).exists() or any(path.name.endswith(ENDING) for path in Path(folder).iterdir())
 
 
 def write_prediction(prediction: Prediction, folder: str | os.PathLike[str]) -> Path:

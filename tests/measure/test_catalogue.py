@@ -1,4 +1,4 @@
-"""The catalogue on disk and the batch that makes it: nothing lost, nothing stops it."""
+"""The catalogue on disk: nothing lost, whatever the format."""
 
 from __future__ import annotations
 
@@ -15,7 +15,6 @@ from flaxgal.measure.arms import Arm
 from flaxgal.measure.catalogue import (
     arms_path,
     check_format,
-    measure_galaxies,
     read_catalogue,
     to_arms_table,
     to_table,
@@ -27,8 +26,7 @@ from flaxgal.measure.flags import Flag
 from flaxgal.measure.flux import measure_cutout
 from flaxgal.measure.formats import FORMATS
 from flaxgal.measure.record import BandFlux, Colour, Measurement
-from flaxgal.survey.cutout import Cutout, Unreadable
-from flaxgal.survey.prediction import Prediction, prediction_path, write_prediction
+from flaxgal.survey.cutout import Cutout
 
 ARMS = (
     Arm(
@@ -217,49 +215,3 @@ def test_a_writer_that_dies_leaves_the_old_catalogue_whole(tmp_path, rows, monke
         write_catalogue(to_table(rows[:1]), path)
     assert path.read_bytes() == before
     assert [found.name for found in tmp_path.iterdir()] == ["arms.ecsv"]
-
-
-def predict_all(cutouts: list[Cutout], masks: list[np.ndarray], folder) -> None:
-    for cutout, mask in zip(cutouts, masks, strict=True):
-        probability = mask.astype(np.float32)[None]
-        write_prediction(
-            Prediction(cutout.object_id, cutout.survey, probability, ("arm",), 0.5, "runs/one", cutout.wcs), folder
-        )
-
-
-def test_a_batch_goes_on_past_galaxies_that_cannot_be_measured(tmp_path, spiral):
-    drawn = [spiral(number) for number in range(4)]
-    cutouts = [one.cutout for one in drawn]
-    masks = [drawn[0].arm_mask, drawn[1].arm_mask[:32], drawn[2].arm_mask, drawn[3].arm_mask]
-    predict_all(cutouts, masks, tmp_path)
-    prediction_path("drawn-2", tmp_path).unlink()
-    unreadable = Unreadable("broken.fits", "broken.fits: not a FITS file")
-    results = list(measure_galaxies([*cutouts[:3], unreadable, cutouts[3]], tmp_path))
-    assert [type(result).__name__ for result in results] == [
-        "Measurement", "Unreadable", "Unreadable", "Unreadable", "Measurement",
-    ]  # fmt: skip
-    assert "has 32 × 64 pixels and the image of drawn-1 64 × 64" in results[1].reason
-    assert "no drawn-2.arms.fits in" in results[2].reason
-    assert results[3] == unreadable
-    direct = measure_cutout(cutouts[3], drawn[3].arm_mask.astype(np.float32))
-    assert repr(results[4].bands) == repr(direct.bands)  # NaN is NaN
-    assert (results[4].run, results[4].threshold) == ("runs/one", 0.5)
-
-
-def test_a_map_is_measured_with_its_own_threshold_and_the_range_about_it(tmp_path, spiral):
-    drawn = spiral(0)
-    cutout, rising = drawn.cutout, np.clip(0.9 * drawn.arm_mask + 0.05, 0, 1) * np.linspace(0, 1, 64)
-    probability = rising.astype(np.float32)
-    found = Prediction(
-        cutout.object_id, "mock", probability[None], ("arm",), 0.4, "runs/one", threshold_range=(0.2, 0.7)
-    )
-    write_prediction(found, tmp_path)
-    (row,) = measure_galaxies([cutout], tmp_path)
-    direct = measure_cutout(cutout, probability, threshold=0.4, threshold_range=(0.2, 0.7))
-    assert repr(row.bands) == repr(direct.bands)
-    assert repr(row.bands) != repr(measure_cutout(cutout, probability, threshold=0.4).bands)
-
-
-def test_a_folder_that_is_not_there_is_refused_before_any_work(tmp_path, spiral):
-    with pytest.raises(ValueError, match="no such folder"):
-        next(measure_galaxies([spiral(0).cutout], tmp_path / "nowhere"))
