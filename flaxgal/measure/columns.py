@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any
@@ -253,16 +253,17 @@ def arms_table(rows: Sequence[Measurement], contents: Contents) -> Table:
     """A row for each arm of some galaxies, longest first, with the galaxy's id and the arm's number from 1."""
     from astropy.table import Table
 
-    arms = [(row.object_id, number, arm) for row in rows for number, arm in enumerate(row.arms, start=1)]
-    number = Description(
+    arms = [(row, number, arm) for row in rows for number, arm in enumerate(row.arms, start=1)]
+    scales = [row.pixel_scale_arcsec for row, _, _ in arms]
+    about_number = Description(
         np.int32, None, "number of the arm in its galaxy; 1 is the longest, or largest if no length is known"
     )
     columns = [
-        _column("object_id", GALAXY_COLUMNS["object_id"], [one[0] for one in arms], contents),
-        _column("arm", number, [one[1] for one in arms], contents),
+        _column("object_id", GALAXY_COLUMNS["object_id"], [row.object_id for row, _, _ in arms], contents),
+        _column("arm", about_number, [number for _, number, _ in arms], contents),
     ]
     for name, about in ARM_COLUMNS.items():
-        columns.append(_column(name, about, [_value(one[2], name, about) for one in arms], contents))
+        columns += _columns(name, about, [_value(arm, name, about) for _, _, arm in arms], scales, contents)
     about_all = {name: value for name, value in contents.metadata().items() if name != "flags"}
     return Table(columns, meta=about_all | {"arms": contents.arms}, copy=False)
 
@@ -280,8 +281,19 @@ def _galaxy_columns(rows: Sequence[Measurement], contents: Contents) -> Iterator
         for name, about in COLOUR_COLUMNS.items():
             values = [_value(one, name, about) for one in colours]
             yield _column(f"colour_{name}_{_safe(pair)}", about, values, contents, f" ({pair})")
+    scales = [row.pixel_scale_arcsec for row in rows]
     for name, about in OTHER_COLUMNS.items():
-        yield _column(name, about, [_value(row, name, about) for row in rows], contents)
+        yield from _columns(name, about, [_value(row, name, about) for row in rows], scales, contents)
+
+
+def _columns(
+    name: str, about: Description, values: list, scales: Sequence[float], contents: Contents
+) -> Iterator[Column]:
+    """A column, and once more in arcsec if it is a length in pixels; missing there without a pixel scale."""
+    yield _column(name, about, values, contents)
+    if name.endswith("_pixels") and about.kind is np.float32:
+        lengths = np.multiply(values, scales).tolist()
+        yield _column(name.replace("_pixels", "_arcsec"), replace(about, unit="arcsec"), lengths, contents)
 
 
 def _safe(band: str) -> str:

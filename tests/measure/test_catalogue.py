@@ -128,6 +128,18 @@ def test_the_table_of_arms_has_a_row_an_arm_by_the_galaxys_id(rows):
     assert list(to_table(rows)["number_of_arms"]) == [2, 0]
 
 
+def test_lengths_stand_in_arcsec_too_where_the_pixel_scale_is_known(rows):
+    table, arms = to_table(rows), to_arms_table(rows)
+    scale = rows[0].pixel_scale_arcsec
+    radius = table["half_light_radius_arcsec"]
+    assert radius[0] == pytest.approx(rows[0].half_light_radius_pixels * scale)
+    assert np.isnan(radius[1])
+    assert (radius.unit, radius.description) == (u.arcsec, table["half_light_radius_pixels"].description)
+    assert arms["length_arcsec"][0] == pytest.approx(40.5 * scale)
+    assert arms["width_2_arcsec"][1] == pytest.approx(2.5 * scale)
+    assert not {"arm_arcsec", "area_arcsec"} & {*table.colnames, *arms.colnames}, "of areas there is none"
+
+
 def test_every_column_has_a_description_and_every_flag_a_meaning(rows):
     table = to_table(rows)
     assert all(table[name].description for name in table.colnames)
