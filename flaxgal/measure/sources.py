@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
@@ -94,16 +95,17 @@ def find_sources(detection: Float[np.ndarray, "y x"], arm_mask: Bool[np.ndarray,
     the doubt: it must stand out `KNOT_FACTOR` times more to be held for a star.
     """
     smooth = ndimage.gaussian_filter(detection, SMOOTHING_PIXELS, mode="nearest")
-    noise = _white_noise_through(SMOOTHING_PIXELS)
+    noise = _white_noise_through(SMOOTHING_PIXELS, detection.shape)
     labels = _detected(smooth, DETECTION_SIGMA * noise)
     number = int(labels.max())
-    labels = np.where(_significant(smooth, labels, number, noise), labels, 0)
+    tops = (smooth == ndimage.maximum_filter(smooth, TOP_PIXELS)) & (smooth > SIGNIFICANT_SIGMA * noise)
+    labels = np.where(np.isin(labels, labels[tops]), labels, 0)  # the others are ripples of the noise
     nobody = np.zeros(detection.shape, bool)
     if not labels.any():
         return Sources(nobody, nobody, (np.nan, np.nan))
     label, at_centre, rivalled = _target_label(smooth, labels, number)
     galaxy = labels == label
-    peak = _nucleus(smooth, galaxy, SIGNIFICANT_SIGMA * noise, rivalled=rivalled)
+    peak = _nucleus(smooth, galaxy, tops & galaxy, rivalled=rivalled)
     if peak is None:
         return Sources(nobody, _grown(labels > 0), (np.nan, np.nan), uncertain=True)
     others = _grown((labels > 0) & ~galaxy)
@@ -115,12 +117,22 @@ def find_sources(detection: Float[np.ndarray, "y x"], arm_mask: Bool[np.ndarray,
     return Sources(galaxy & ~others, others, peak, off_centre=not at_centre, knot_share=knot_share)
 
 
-def _white_noise_through(sigma: float) -> float:
-    """Standard deviation that white noise of 1 a pixel has left after a Gaussian filter of this width."""
-    return 1.0 / (2.0 * np.sqrt(np.pi) * sigma)
+def _white_noise_through(sigma: float, shape: tuple[int, int]) -> Float[np.ndarray, "y x"]:
+    """Standard deviation that white noise of 1 a pixel has left after a Gaussian filter of this width.
+
+    In the corners over twice that of the middle: beyond the frame the filter repeats the outermost pixels.
+    """
+    along_y, along_x = (_noise_along(sigma, length) for length in shape)
+    return np.outer(along_y, along_x)
 
 
-def _detected(image: np.ndarray, threshold: float | np.ndarray) -> Int[np.ndarray, "y x"]:
+@cache
+def _noise_along(sigma: float, length: int) -> Float[np.ndarray, " pixel"]:
+    """The same of a row of pixels."""
+    return np.linalg.norm(ndimage.gaussian_filter1d(np.eye(length), sigma, axis=0, mode="nearest"), axis=1)
+
+
+def _detected(image: np.ndarray, threshold: np.ndarray) -> Int[np.ndarray, "y x"]:
     """Label of each pixel that belongs to an object above the threshold; 0 elsewhere."""
     from photutils.segmentation import detect_sources
     from photutils.utils.exceptions import NoDetectionsWarning
@@ -160,7 +172,7 @@ def _from_middle(shape: tuple[int, int]) -> Float[np.ndarray, "y x"]:
     return np.hypot(y - (shape[0] - 1) / 2, x - (shape[1] - 1) / 2)
 
 
-def _nucleus(smooth: np.ndarray, galaxy: np.ndarray, least: float, *, rivalled: bool) -> tuple[float, float] | None:
+def _nucleus(smooth: np.ndarray, galaxy: np.ndarray, tops: np.ndarray, *, rivalled: bool) -> tuple[float, float] | None:
     """The peak that is the middle of the detected galaxy; None where it lies off the centre and another may be meant.
 
     A galaxy looks much the same from its nucleus in opposite directions, and from an arm, a knot or a star on it does
@@ -169,9 +181,8 @@ def _nucleus(smooth: np.ndarray, galaxy: np.ndarray, least: float, *, rivalled: 
     `rivalled` says that another detected object is as great; two may also run together in this one.
     """
     from_middle, side = _from_middle(galaxy.shape), min(galaxy.shape)
-    top = (smooth == ndimage.maximum_filter(smooth, TOP_PIXELS)) & galaxy & (smooth > least)
-    places = np.argwhere(top)
-    places = places[np.argsort(-smooth[top], kind="stable")]
+    places = np.argwhere(tops)
+    places = places[np.argsort(-smooth[tops], kind="stable")]
     far = from_middle[tuple(places.T)]
     kept = (np.arange(len(places)) < BRIGHTEST_TOPS) | (far <= NEAR_CENTRE * side)
     places, far = places[kept], far[kept]
@@ -209,13 +220,6 @@ def _standing_alone(
     return alone
 
 
-def _significant(smooth: np.ndarray, labels: np.ndarray, number: int, noise: float) -> np.ndarray:
-    """True on detected objects that are more than a ripple of the noise."""
-    brightest = np.zeros(number + 1)
-    np.maximum.at(brightest, labels.ravel(), smooth.ravel())
-    return (brightest > SIGNIFICANT_SIGMA * noise)[labels]
-
-
 def _grown(mask: np.ndarray) -> np.ndarray:
     """A mask and everything within `GROWTH_PIXELS` of it: the wings below the threshold."""
     if not mask.any():
@@ -235,13 +239,13 @@ def _stars(
     height = _pointlike(detection)
     around = np.maximum(ndimage.gaussian_filter(detection, STAR_PIXELS, mode="nearest") - height, 0.0)
     y, x = np.indices(detection.shape)
-    noise = 2.0 * _white_noise_through(STAR_PIXELS)
+    noise = 2.0 * _white_noise_through(STAR_PIXELS, detection.shape)
     threshold = np.maximum(STAR_SIGMA * noise, STAR_SHARE * around) * np.where(arm_mask, KNOT_FACTOR, 1.0)
     tops = (height == ndimage.maximum_filter(height, size=5)) & (height > STAR_SIGMA * noise) & galaxy
     tops &= np.hypot(y - peak[0], x - peak[1]) >= CORE_PIXELS
     found = np.zeros(detection.shape, bool)
     for at in np.argwhere(tops & (height > threshold)):
-        top, level = height[tuple(at)], max(around[tuple(at)], 2.0 * noise)
+        top, level = height[tuple(at)], max(around[tuple(at)], 2.0 * noise[tuple(at)])
         reach = np.sqrt(2.0) * STAR_PIXELS * np.sqrt(2.0 * np.log(max(top / (SUNK * level), 1.5)))
         found |= np.hypot(y - at[0], x - at[1]) <= reach
     undecided = tops & arm_mask & (height > KNOT_SHARE * around) & (height <= threshold)

@@ -64,3 +64,18 @@ def test_an_empty_image_has_neither_galaxy_nor_others():
     for image in (np.zeros((40, 40)), np.random.default_rng(1).normal(size=(40, 40)), -np.ones((40, 40))):
         found = find_sources(image, np.zeros(image.shape, bool))
         assert not found.found
+
+
+def test_in_pure_noise_no_galaxy_is_found_be_it_where_noise_is_smoothed_least():
+    """At the frame's edge and corners, where an object once was found in every tenth frame."""
+    frames = (np.random.default_rng([11, seed]).normal(size=(64, 64)) for seed in range(100))
+    found = [find_sources(frame, np.zeros(frame.shape, bool)) for frame in frames]
+    assert not any(one.found or one.uncertain for one in found)
+
+
+@pytest.mark.parametrize("at", [(32, 32), (20, 60), (0, 32), (5, 5)])
+def test_a_faint_galaxy_is_found_at_the_edge_as_in_the_middle(at):
+    y, x = np.indices((64, 64)) - np.reshape(at, (2, 1, 1))
+    for seed in range(20):
+        noise = np.random.default_rng([12, seed]).normal(size=(64, 64))
+        assert find_sources(noise + 4.0 * np.exp(-np.hypot(y, x) / 3.0), np.zeros((64, 64), bool)).found
