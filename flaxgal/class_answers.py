@@ -18,9 +18,10 @@ from enum import IntFlag
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from jaxtyping import Float64, Int32
+from jaxtyping import Bool, Float64, Int32
 
 from flaxgal.class_summary import probability_columns
+from flaxgal.config.trust import TrustConfig
 from flaxgal.measure.formats import fits_text
 from flaxgal.survey.schemas import LabelSchema
 
@@ -57,7 +58,10 @@ DOUBTS = {
     Doubt.UNCLASSIFIED: "not classified",
 }
 DOUBT_MEANINGS = {
-    Doubt.UNSURE: "the entropy is above most_entropy",
+    Doubt.UNSURE: (
+        "the class's probability is below least_sure (of T-types: the spread is above most_spread), or the entropy is "
+        "above most_entropy"
+    ),
     Doubt.UNLIKE: "the outlier distance is above outlier_threshold",
     Doubt.UNCALIBRATED: "the run has no validation galaxies to calibrate its probabilities and distances by",
     Doubt.UNCLASSIFIED: "the catalogue has the galaxy, and no image of it was given or could be read",
@@ -110,8 +114,8 @@ class Terms:
     """How many quarter turns and mirror images of each picture were averaged."""
     crop: float
     """Share of each frame's side that the network saw."""
-    most_entropy: float
-    """Above it the run is unsure."""
+    trust: TrustConfig
+    """When the run is unsure."""
     temperature: float | None
     """None without calibration."""
     outlier_threshold: float | None
@@ -120,20 +124,31 @@ class Terms:
         """As plain values, which every format keeps."""
         from flaxgal import __version__
 
-        plain = {item.name: getattr(self, item.name) for item in dataclasses.fields(self) if item.name != "schema"}
+        plain = dataclasses.asdict(self) | dataclasses.asdict(self.trust)
+        del plain["schema"], plain["trust"]
         plain |= {"task": self.schema.name, "classes": list(self.schema.classes), "software": f"flaxgal {__version__}"}
         return {name: "none" if value is None else value for name, value in plain.items()}
 
     def doubts(
-        self, entropy: Float64[np.ndarray, " n"], distance: Float64[np.ndarray, " n"], classified: np.ndarray
+        self,
+        probability: Float64[np.ndarray, "n class"],
+        distance: Float64[np.ndarray, " n"],
+        classified: Bool[np.ndarray, " n"],
     ) -> Int32[np.ndarray, " n"]:
         """The bits of each galaxy."""
-        flags = np.where(entropy > self.most_entropy, Doubt.UNSURE, 0)
+        flags = np.where(self._unsure(probability), Doubt.UNSURE, 0)
         if self.outlier_threshold is None:
             flags |= Doubt.UNCALIBRATED
         else:
             flags |= np.where(distance > self.outlier_threshold, Doubt.UNLIKE, 0)
         return np.where(classified, flags, Doubt.UNCLASSIFIED).astype(np.int32)
+
+    def _unsure(self, probability: Float64[np.ndarray, "n class"]) -> Bool[np.ndarray, " n"]:
+        if self.schema.ordered:
+            close_call = _mean_and_spread(probability, self.schema)[1] > self.trust.most_spread
+        else:
+            close_call = probability.max(axis=1) < self.trust.least_sure
+        return close_call | (_entropy(probability) > self.trust.most_entropy)
 
 
 @dataclass
@@ -169,20 +184,20 @@ def class_columns(rows: Sequence[ClassRow | None], terms: Terms) -> dict[str, Co
     probability = np.array([none if row is None else row.probability for row in rows], np.float64)
     probability = probability.reshape(len(rows), len(schema.classes))
     distance = np.array([NAN if row is None else row.outlier_distance for row in rows], np.float64)
-    entropy = _entropy(probability)
-    flags = terms.doubts(entropy, distance, classified)
+    flags = terms.doubts(probability, distance, classified)
     columns = {
         name: _number(values, f"probability that the galaxy is {label}")
         for name, values, label in zip(probability_columns(schema), probability.T, schema.classes, strict=True)
     }
     columns["class"] = _text(_found(probability, classified, schema), schema.classes, _CLASS[schema.ordered])
     if schema.ordered:
-        mean = probability @ np.asarray(schema.numbers)
-        spread = np.sqrt((probability * (np.asarray(schema.numbers) - mean[:, None]) ** 2).sum(axis=1))
+        mean, spread = _mean_and_spread(probability, schema)
         columns[schema.name] = _number(mean, "mean of the T-types by their probability")
         columns[f"{schema.name}_spread"] = _number(spread, "standard deviation of the T-types by their probability")
     threshold = NAN if terms.outlier_threshold is None else terms.outlier_threshold
-    columns["entropy"] = _number(entropy, "of the probabilities: 0 sure of one class, 1 all classes equally likely")
+    columns["entropy"] = _number(
+        _entropy(probability), "of the probabilities: 0 sure of one class, 1 all classes equally likely"
+    )
     columns["outlier_distance"] = _number(
         distance, "Mahalanobis distance from the nearest class of training galaxies, in standard deviations"
     )
@@ -223,6 +238,15 @@ def _entropy(probability: Float64[np.ndarray, "n class"]) -> Float64[np.ndarray,
     """In units of that of equally likely classes."""
     terms = probability * np.log(np.where(probability > 0, probability, 1))
     return np.clip(-terms.sum(axis=1) / np.log(probability.shape[1]), 0, 1)
+
+
+def _mean_and_spread(
+    probability: Float64[np.ndarray, "n class"], schema: LabelSchema
+) -> tuple[Float64[np.ndarray, " n"], Float64[np.ndarray, " n"]]:
+    """Of ordered classes: mean and standard deviation of their numbers."""
+    numbers = np.asarray(schema.numbers)
+    mean = probability @ numbers
+    return mean, np.sqrt((probability * (numbers - mean[:, None]) ** 2).sum(axis=1))
 
 
 def _found(probability: np.ndarray, classified: np.ndarray, schema: LabelSchema) -> list[str]:

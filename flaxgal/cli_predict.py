@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -9,6 +10,7 @@ from tyro.conf import arg
 
 from flaxgal.cli_words import Flat, Inputs, RunFolder, already, closing, counted, say, say_passed_over
 from flaxgal.config import PredictConfig, TrainConfig
+from flaxgal.config.trust import TrustConfig
 
 if TYPE_CHECKING:
     from flaxgal.predict_classes import Told
@@ -16,7 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["predict"]
 
 APPLIED = PredictConfig()
-MOST_ENTROPY = 0.8
+TRUSTED = TrustConfig()
 
 
 def predict(
@@ -29,9 +31,9 @@ def predict(
     then_segment: Annotated[Path | None, arg(metavar="RUN")] = None,
     maps: Path | None = None,
     least_probability: float | None = None,
-    most_entropy: float = MOST_ENTROPY,
     crop: float | None = None,
     dask: str = "",
+    trust: Annotated[TrustConfig, Flat] = TRUSTED,
     config: Annotated[PredictConfig, Flat] = APPLIED,
 ) -> int:
     """Apply a trained run: arm probability and mask as FITS with the input's WCS, or a table of classes.
@@ -52,10 +54,10 @@ def predict(
         then_segment: Folder of a run on arms, to segment the galaxies with that are spirals.
         maps: Folder of their maps.
         least_probability: Of being a spiral, for a galaxy to be segmented; when not given, its class decides.
-        most_entropy: Classes with more are not to be trusted: 0 is sure, 1 all classes equally likely.
         crop: Share of each picture's side that a run on classes is shown, about its centre; as in training when not
             given.
         dask: Address of a Dask scheduler (tcp://HOST:8786) whose workers do it instead, on a disk that all share.
+        trust: Which answers of a run on classes are marked as not to be trusted.
         config: How the run is applied.
     """
     from flaxgal.runlog import read_config
@@ -66,8 +68,8 @@ def predict(
         "--then-segment": then_segment,
         "--maps": maps,
         "--least-probability": least_probability,
-        "--most-entropy": None if most_entropy == MOST_ENTROPY else most_entropy,
         "--crop": crop,
+        **_chosen(trust),
     }
     say_passed_over(inputs)
     if isinstance(read_config(run), TrainConfig):
@@ -81,9 +83,7 @@ def predict(
     from flaxgal.predict_classes import ClassChoices, claimed_run, predict_classes, segment_spirals
 
     arms = None if then_segment is None or maps is None else claimed_run(then_segment, maps, config)
-    choices = ClassChoices(
-        orientations=config.orientations, batch_size=config.batch_size, crop=crop, most_entropy=most_entropy
-    )
+    choices = ClassChoices(orientations=config.orientations, batch_size=config.batch_size, crop=crop, trust=trust)
     found = predict_classes(run, inputs, out, choices=choices, catalogue=catalogue, id_column=id_column, dask=dask)
     told, status = _classify(found, inputs, catalogue)
     if told is None or arms is None or maps is None:
@@ -95,6 +95,12 @@ def predict(
         say(f"no galaxy of {out} is a spiral: nothing to segment")
         return status
     return _report_maps(segmented, number, maps, "spirals segmented")
+
+
+def _chosen(trust: TrustConfig) -> dict[str, float]:
+    """The limits that are not what they are when nothing is said, by their options."""
+    limits, usual = asdict(trust), asdict(TRUSTED)
+    return {f"--{name.replace('_', '-')}": value for name, value in limits.items() if value != usual[name]}
 
 
 def _check_options(

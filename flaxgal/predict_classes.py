@@ -11,7 +11,7 @@ import hashlib
 import math
 from collections.abc import Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache, partial
 from itertools import islice
 from pathlib import Path
@@ -27,6 +27,7 @@ from flaxgal.class_answers import ClassRow, Tally, Terms
 from flaxgal.class_catalogue import Catalogue, finished_tally, read_given, spirals_in, write_classes
 from flaxgal.classify import oriented_logits, probabilities
 from flaxgal.config import PredictConfig
+from flaxgal.config.trust import TrustConfig
 from flaxgal.datasets.builders import open_snapshot
 from flaxgal.datasets.class_sources import class_picture
 from flaxgal.distribute import on_cluster
@@ -53,14 +54,11 @@ class ClassChoices:
     batch_size: int = 64
     crop: float | None = None
     """Share of each frame's side that is shown, about its centre; as in training when not given."""
-    most_entropy: float = 0.8
-    """Answers with more are not to be trusted: 0 is sure, 1 all classes equally likely."""
+    trust: TrustConfig = field(default_factory=TrustConfig)
 
     def __post_init__(self) -> None:
         if self.crop is not None and not 0 < self.crop <= 1:
             raise ValueError(f"crop is {self.crop:g}; wanted the share of the frame to show, above 0 and up to 1")
-        if not 0 <= self.most_entropy <= 1:
-            raise ValueError(f"most_entropy is {self.most_entropy:g}; wanted a number from 0 to 1")
 
 
 @dataclass(frozen=True, eq=False)
@@ -123,7 +121,7 @@ def predict_classes(
         yield Told(out, terms.schema, found, was_there=True)
         return
     # What is unsure is decided when the table is written.
-    origin = {name: value for name, value in terms.said().items() if name != "most_entropy"}
+    origin = {name: value for name, value in terms.said().items() if not hasattr(terms.trust, name)}
     with closing(RowJournal(out, origin=origin, check=ClassRow.from_json, command="flaxgal predict")) as journal:
         batches = in_batches(to_do(sources_from(inputs), journal), choices.batch_size)
         if dask:
@@ -211,7 +209,7 @@ def _terms(applied: _Applied, choices: ClassChoices) -> Terms:
         schema=run.schema,
         orientations=choices.orientations,
         crop=applied.crop,
-        most_entropy=choices.most_entropy,
+        trust=choices.trust,
         temperature=None if calibration is None else calibration.temperature_of(choices.orientations),
         outlier_threshold=None if calibration is None else calibration.outlier_threshold,
     )

@@ -47,7 +47,7 @@ MAY_IMPORT = {
         f"{_SNAPSHOTS} {_NETWORKS} {_CLASS_SCORES} {_BATCHES}"
     ),
     "measure": "config survey",
-    "class_answers class_catalogue": f"survey measure {_CLASS_SCORES}",
+    "class_answers class_catalogue": f"config survey measure {_CLASS_SCORES}",
     "predict_classes": (
         f"config survey models inputs distribute measure row_by_row calibration classify predict "
         f"class_answers class_catalogue "

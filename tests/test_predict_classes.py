@@ -24,6 +24,7 @@ from flaxgal.class_catalogue import spiral_classes, spirals_in
 from flaxgal.classify import oriented_logits, probabilities
 from flaxgal.cli import run
 from flaxgal.config import ClassifierConfig, ClassifyConfig, PredictConfig, TrainConfig, UNetConfig, to_json
+from flaxgal.config.trust import TrustConfig
 from flaxgal.datasets.builders import build_snapshot, open_snapshot
 from flaxgal.datasets.class_sources import class_picture, classes_from_files
 from flaxgal.datasets.examples import example_from_arrays
@@ -164,7 +165,8 @@ def test_a_galaxys_file_and_its_row_in_the_snapshot_get_the_same_answer(tmp_path
 def test_galaxies_unlike_those_of_training_are_not_to_be_trusted(winding, galaxies, tmp_path):
     noise = pictures(tmp_path / "sky", 4)
     Image.fromarray(np.random.default_rng(0).integers(0, 255, (32, 32), np.uint8)).save(noise / "noise.png")
-    table, _ = classify(winding, noise, tmp_path / "out.ecsv", choices=ClassChoices(most_entropy=1.0))
+    anything = ClassChoices(trust=TrustConfig(most_entropy=1.0, least_sure=0.0))
+    table, _ = classify(winding, noise, tmp_path / "out.ecsv", choices=anything)
     threshold = table.meta["outlier_threshold"]
     flags = dict(zip(table["object_id"], table["trust_flags"], strict=True))
     assert flags["noise"] == Doubt.UNLIKE
@@ -295,7 +297,7 @@ def test_a_call_that_was_stopped_is_not_gone_on_with_by_another_run(winding, gal
     other = classifier_run(tmp_path / "other", seed=2)
     with pytest.raises(ValueError, match=r"partial.jsonl: holds rows that were made with run winding, now it is other"):
         list(predict_classes(other, [galaxies], out))
-    _, found = classify(winding, galaxies, out, choices=ClassChoices(most_entropy=0.5))
+    _, found = classify(winding, galaxies, out, choices=ClassChoices(trust=TrustConfig(most_entropy=0.5)))
     assert isinstance(found[0], Kept)
 
 
@@ -494,7 +496,10 @@ MISTAKES = {
     "least too much": (["WINDING", "--least-probability", "4"], "least_probability is 4; wanted a probability"),
     "dask too": (["WINDING", "--then-segment", "ARMS", "--maps", "m", "--dask", "tcp://x:1"], "do not go together"),
     "crop": (["WINDING", "--crop", "3"], "crop is 3; wanted the share"),
-    "entropy": (["WINDING", "--most-entropy", "3"], "most_entropy is 3; wanted a number from 0 to 1"),
+    "entropy": (["WINDING", "--most-entropy", "3"], "most_entropy is 3.0: give a number from 0 to 1"),
+    "sureness": (["WINDING", "--least-sure", "60"], "least_sure is 60.0: give a probability from 0 to 1"),
+    "spread": (["WINDING", "--most-spread", "-1"], "most_spread is -1.0: give 0 T-types or more"),
+    "limits to a run on arms": (["ARMS", "--least-sure", "0.5"], "finds arms, and --least-sure are"),
     "a catalogue without ids": (["WINDING", "--catalogue", "noids.csv"], "noids.csv: no column of ids among z, w"),
     "no such id column": (["WINDING", "--catalogue", "noids.csv", "--id-column", "q"], "noids.csv: no column q among"),
     "no catalogue": (["WINDING", "--catalogue", "none.csv"], "none.csv: no such file"),
