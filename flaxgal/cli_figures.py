@@ -103,11 +103,13 @@ def _statistics(
     """Draw distributions and relations, and write the relations' numbers."""
     from flaxgal.figures import save
     from flaxgal.figures.catalogue import distribution, relation_figure
-    from flaxgal.measure.relations import QUANTITIES, relate, relations_table
+    from flaxgal.measure.relations import QUANTITIES, relate, relations_table, remarks
 
     kept = table[~_flagged(table, leave_out)]
     if len(kept) < len(table):
         print(f"{len(table) - len(kept)} of {len(table)} galaxies left out of the statistics: {' or '.join(leave_out)}")
+    for remark in remarks(kept):
+        say(remark)
     relations, missing = [], set()
     for column in track(columns, "columns drawn", len(columns)):
         values = _floats(kept[column])

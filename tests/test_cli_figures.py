@@ -176,3 +176,18 @@ def test_of_a_catalogue_of_pictures_the_estimate_that_it_has_is_drawn(tmp_path, 
     assert run([*arguments, "--inputs", str(measured / "cutouts"), "--masks", str(measured / "maps")]) == 0
     assert (tmp_path / "f" / "flux_ratio_gamma22-redshift.png").exists()
     assert page(tmp_path / "f")[1]["lines"][0][0][:2] == ["arms / total (gamma22)", "flux_ratio_gamma22"]
+
+
+def test_magnitudes_and_logarithms_are_told_from_redshifts_and_masses(tmp_path, capsys):
+    table = catalogue()
+    table.rename_column("photoz_best", "z")
+    table["g"], table["r"], table["z"] = (np.linspace(faintest - 4, faintest, 60) for faintest in (22, 21, 20))
+    table["sfr"], table["stellar_mass"] = np.linspace(0.5, 5, 60), np.linspace(9, 11, 60)
+    table.write(tmp_path / "arms.ecsv", format="ascii.ecsv")
+    assert run(["figures", str(tmp_path / "arms.ecsv"), "--out", str(tmp_path / "f"), "--resamples", "5"]) == 0
+    said = capsys.readouterr().err
+    assert "z is not taken for a redshift: beside g and r it is the z band" in said
+    assert "stellar_mass is taken for logarithms" in said
+    assert "the catalogue tells no redshift;" in said
+    assert not (tmp_path / "f" / "flux_ratio_i-redshift.png").exists()
+    assert (tmp_path / "f" / "flux_ratio_i-ssfr.png").exists()

@@ -167,3 +167,17 @@ def test_panels_go_from_the_best_galaxy_to_the_worst():
     said = " ".join(axes.get_xlabel() for axes in figure.axes).split()
     assert [word for word in said if word in "abcde"] == ["b", "c", "d"]
     assert [word for word in said if word.startswith("0.")] == ["0.90", "0.50", "0.10"]
+
+
+def test_the_axis_of_a_relation_names_the_columns_that_it_is_from():
+    from astropy.table import Table
+
+    from flaxgal.figures.catalogue import relation_figure
+    from flaxgal.measure.relations import QUANTITIES, relate
+
+    table = Table({"flux_ratio_i": RNG.random(30), "sfr": RNG.random(30), "mass": RNG.uniform(9, 11, 30)})
+    quantity = next(one for one in QUANTITIES if one.name == "log_ssfr")
+    relation = relate(table, "flux_ratio_i", quantity, resamples=5)
+    assert relation is not None
+    said = words(relation_figure(relation, name="arms"))
+    assert "log specific star-formation rate (1 / yr), from sfr and 10^mass" in said

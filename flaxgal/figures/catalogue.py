@@ -74,7 +74,7 @@ def relation_figure(relation: Relation, *, name: str) -> Figure:
         mean = {"fmt": "o", "ms": 5, "mec": "white", "mew": 0.5, "color": BEST, "elinewidth": 1.4, "zorder": 3}
         panel.errorbar(bins.x, bins.mean, yerr=bins.error, xerr=reach, label="mean in bins", **mean)
         panel.legend(loc="upper left")
-    panel.set(xlabel=relation.quantity.label, ylabel=name)
+    panel.set(xlabel=f"{relation.quantity.label}, from {' and '.join(relation.made_of)}", ylabel=name)
     lines = [f"{len(relation.x)} galaxies"]
     for coefficient, found in relation.correlations.items():
         if np.isfinite(found.value):

@@ -7,7 +7,7 @@ its coefficients stand beside ours in the figures' table. They are of other mask
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +29,7 @@ __all__ = [
     "correlations",
     "relate",
     "relations_table",
+    "remarks",
     "within_sigmas",
 ]
 
@@ -39,7 +40,30 @@ MOST_RISK = 0.5
 """Largest chance that a photometric redshift is far off (Tanaka et al. 2018, PASJ 70, S9) that the seed allowed."""
 LEAST_GALAXIES = 10
 """Fewer say nothing about a correlation."""
+BANDS = ("u", "g", "r", "i", "y")
+"""Columns beside which a column z is their fellow."""
+MIDDLE_REDSHIFT = 3.0
+"""A median above it is that of magnitudes or fluxes: nobody sees the arms of half a sample so far away."""
+NEARLY_ALL = 0.95
+MOST_NEGATIVE = 0.25
+"""Share of rates that a fit may leave below 0; of logarithms more are."""
+LOG_MASSES = (4.0, 14.0)
+"""Between these lies the median of logarithms of galaxies' solar masses."""
+LEAST_MASS = 1e4
 NAN = float("nan")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Known:
+    """A number that published tables have of galaxies: how they call it, and what its values look like."""
+
+    word: str
+    names: tuple[str, ...]
+    """Of columns that may hold it, best first, in lower case."""
+    doubt: Callable[[Table, str], str]
+    """Why a column of such a name holds something else; empty where it holds the number or its logarithm."""
+    logarithms: Callable[[np.ndarray], bool] = lambda _values: False
+    """Whether its values are its decimal logarithms."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,12 +73,11 @@ class Quantity:
     name: str
     label: str
     """With its unit, for an axis."""
-    columns: tuple[tuple[str, ...], ...]
-    """For each number it is made of, the columns that may hold it, best first."""
-    make: Callable[..., np.ndarray]
+    made_of: tuple[Known, ...]
+    make: Callable[..., np.ndarray] = lambda values: values
     """From those numbers, NaN where they are missing."""
     risk: bool = False
-    """Whether it is a photometric redshift, and is left out where that is risky."""
+    """Whether it may be a photometric redshift, and is left out where the table tells that it is risky."""
     seed: tuple[float, float, float] | None = None
     """The seed's Pearson, Kendall and Spearman coefficients."""
 
@@ -67,38 +90,60 @@ def _ratio(above: np.ndarray, below: np.ndarray) -> np.ndarray:
     return np.divide(above, below, out=np.full(above.shape, NAN), where=below > 0)
 
 
-_REDSHIFT = ("photoz_best", "redshift", "z_best", "z")
-_SFR = ("sfr", "sfr_best")
-_MASS = ("stellar_mass", "mass", "mstar")
+def _not_redshifts(table: Table, name: str) -> str:
+    bands = [band for band in BANDS if _first(table, (band,))]
+    if name.lower() == "z" and len(bands) > 1:
+        return f"beside {' and '.join(bands)} it is the z band"
+    values = _numbers(table, name)
+    if len(values) and (np.median(values) > MIDDLE_REDSHIFT or np.mean((values >= 0) & (values < 10)) < NEARLY_ALL):
+        return f"its median is {np.median(values):.3g} and its range {values.min():.3g} to {values.max():.3g}"
+    return ""
+
+
+def _not_rates(table: Table, name: str) -> str:
+    values = _numbers(table, name)
+    negative = float(np.mean(values < 0)) if len(values) else 0.0
+    return f"{100 * negative:.0f} % of it is negative, as of logarithms" if negative > MOST_NEGATIVE else ""
+
+
+def _not_masses(table: Table, name: str) -> str:
+    values = _numbers(table, name)
+    if not len(values) or np.median(values) >= LEAST_MASS or _are_log_masses(values):
+        return ""
+    return f"its median, {np.median(values):.3g}, is neither that of solar masses nor of their logarithms"
+
+
+def _are_log_masses(values: np.ndarray) -> bool:
+    return bool(np.isfinite(values).any()) and bool(LOG_MASSES[0] <= np.nanmedian(values) <= LOG_MASSES[1])
+
+
+def _numbers(table: Table, name: str) -> np.ndarray:
+    """Those of a column that are not missing."""
+    values = values_of(table, name)
+    return values[np.isfinite(values)]
+
+
+REDSHIFT = Known(word="redshift", names=("photoz_best", "redshift", "z_best", "z"), doubt=_not_redshifts)
+RATE = Known(word="star-formation rate", names=("sfr", "sfr_best"), doubt=_not_rates)
+MASS = Known(
+    word="stellar mass", names=("stellar_mass", "mass", "mstar"), doubt=_not_masses, logarithms=_are_log_masses
+)
 QUANTITIES = (
-    Quantity(
-        name="redshift",
-        label="photometric redshift",
-        columns=(_REDSHIFT,),
-        make=lambda z: z,
-        risk=True,
-        seed=(0.092, 0.067, 0.098),
-    ),
-    Quantity(
-        name="sfr",
-        label="star-formation rate (M☉ / yr)",
-        columns=(_SFR,),
-        make=lambda sfr: sfr,
-        seed=(0.204, 0.130, 0.192),
-    ),
+    Quantity(name="redshift", label="redshift", made_of=(REDSHIFT,), risk=True, seed=(0.092, 0.067, 0.098)),
+    Quantity(name="sfr", label="star-formation rate (M☉ / yr)", made_of=(RATE,), seed=(0.204, 0.130, 0.192)),
     Quantity(
         name="ssfr",
         label="specific star-formation rate (1 / yr)",
-        columns=(_SFR, _MASS),
+        made_of=(RATE, MASS),
         make=_ratio,
         seed=(0.202, 0.127, 0.188),
     ),
-    Quantity(name="log_sfr", label="log star-formation rate (M☉ / yr)", columns=(_SFR,), make=_log10),
+    Quantity(name="log_sfr", label="log star-formation rate (M☉ / yr)", made_of=(RATE,), make=_log10),
     Quantity(
         name="log_ssfr",
         label="log specific star-formation rate (1 / yr)",
-        columns=(_SFR, _MASS),
-        make=lambda sfr, mass: _log10(_ratio(sfr, mass)),
+        made_of=(RATE, MASS),
+        make=lambda rate, mass: _log10(_ratio(rate, mass)),
     ),
 )
 _RISK = ("photoz_risk_best", "risk")
@@ -134,6 +179,8 @@ class Relation:
     """What became of a column against one quantity."""
 
     quantity: Quantity
+    made_of: tuple[str, ...]
+    """The table's columns behind the quantity; 10^mass, where mass holds logarithms."""
     column: str
     x: Float[np.ndarray, " galaxy"]
     y: Float[np.ndarray, " galaxy"]
@@ -156,10 +203,11 @@ def relate(table: Table, column: str, quantity: Quantity, *, seed: int = 0, resa
     ValueError
         If the table has not the column.
     """
-    names = [_first(table, those) for those in quantity.columns]
-    if None in names:
+    found = [_values(table, known) for known in quantity.made_of]
+    if not all(found):
         return None
-    x = quantity.make(*(values_of(table, str(name)) for name in names))
+    names, numbers = zip(*found, strict=True)
+    x = quantity.make(*numbers)
     y = values_of(table, column)
     keep = np.isfinite(x) & np.isfinite(y)
     left_out = {"a number is missing": int((~keep).sum())}
@@ -173,6 +221,7 @@ def relate(table: Table, column: str, quantity: Quantity, *, seed: int = 0, resa
     x, y = x[keep & near], y[keep & near]
     return Relation(
         quantity=quantity,
+        made_of=names,
         column=column,
         x=x,
         y=y,
@@ -180,6 +229,36 @@ def relate(table: Table, column: str, quantity: Quantity, *, seed: int = 0, resa
         correlations=correlations(x, y, seed=seed, resamples=resamples),
         left_out=left_out,
     )
+
+
+def remarks(table: Table) -> list[str]:
+    """A sentence for each column that is not taken for what its name says, or whose logarithms are undone."""
+    said = []
+    for known in (REDSHIFT, RATE, MASS):
+        for name, doubt in _tried(table, known):
+            if doubt:
+                said.append(f"{name} is not taken for a {known.word}: {doubt}; join a {known.word} as {known.names[0]}")
+            elif known.logarithms(values_of(table, name)):
+                said.append(f"{name} is taken for logarithms of the {known.word}, as its values are")
+    return said
+
+
+def _tried(table: Table, known: Known) -> Iterator[tuple[str, str]]:
+    """Columns of the names of a number, to the first that holds it, and why those before it do not."""
+    for name in filter(None, (_first(table, (one,)) for one in known.names)):
+        doubt = known.doubt(table, name)
+        yield name, doubt
+        if not doubt:
+            return
+
+
+def _values(table: Table, known: Known) -> tuple[str, np.ndarray] | None:
+    """A number of each galaxy, NaN where it is missing, and where it is from; None where no column holds it."""
+    for name, doubt in _tried(table, known):
+        values = values_of(table, name)
+        if not doubt:
+            return (f"10^{name}", 10**values) if known.logarithms(values) else (name, values)
+    return None
 
 
 def within_sigmas(
@@ -263,6 +342,7 @@ def relations_table(relations: list[Relation]) -> Table:
         (
             relation.column,
             relation.quantity.name,
+            " ".join(relation.made_of),
             len(relation.x),
             name,
             *(getattr(found, part) for part in ("value", "low", "high", "p_value")),
@@ -271,8 +351,8 @@ def relations_table(relations: list[Relation]) -> Table:
         for relation in relations
         for k, (name, found) in enumerate(relation.correlations.items())
     ]
-    names = ("column", "quantity", "galaxies", "coefficient", "value", "low", "high", "p_value", "seed")
-    table = Table(rows=rows or None, names=names, dtype=(str, str, int, str, float, float, float, float, float))
+    names = ("column", "quantity", "made_of", "galaxies", "coefficient", "value", "low", "high", "p_value", "seed")
+    table = Table(rows=rows or None, names=names, dtype=(str, str, str, int, str, float, float, float, float, float))
     for name, meaning in _MEANINGS.items():
         table[name].info.description = meaning
     table.meta["cuts"] = [
@@ -286,6 +366,7 @@ def relations_table(relations: list[Relation]) -> Table:
 _MEANINGS = {
     "column": "what was measured",
     "quantity": "what it is compared with",
+    "made_of": "columns that the quantity is from; 10^mass where mass holds logarithms",
     "galaxies": "galaxies that passed the cuts",
     "coefficient": "pearson, kendall (tau-b) or spearman",
     "value": "between -1 and 1",

@@ -13,6 +13,7 @@ from flaxgal.measure.relations import (
     correlations,
     relate,
     relations_table,
+    remarks,
     within_sigmas,
 )
 
@@ -127,6 +128,70 @@ def test_the_specific_rate_is_rate_over_mass_and_its_logarithm_leaves_out_what_h
     np.testing.assert_allclose(np.sort(specific.x)[-1], 9 / 2e10, rtol=0.05)
     assert logarithm.left_out["a number is missing"] == int((np.asarray(table["sfr"]) <= 0).sum()) + 0
     assert logarithm.x.max() == pytest.approx(np.log10(9 / 2e10), abs=0.05)
+
+
+def magnitudes(number: int = 400) -> np.ndarray:
+    return np.random.default_rng(3).uniform(15, 22, number)
+
+
+@pytest.mark.parametrize(
+    ("beside", "why"),
+    [
+        ({"z": magnitudes()}, "its median is 18"),
+        ({"redshift": magnitudes()}, "its median is 18"),
+        ({"z": magnitudes() / 100, "g": magnitudes(), "r": magnitudes()}, "beside g and r it is the z band"),
+        ({"redshift": np.where(np.arange(400) % 10 == 0, -1.0, 0.2)}, "its range -1 to 0.2"),
+    ],
+)
+def test_a_column_that_is_called_a_redshift_and_is_none_is_not_taken_for_one(beside, why):
+    table = catalogue()
+    table.remove_column("photoz_best")
+    table = Table({**{name: table[name] for name in table.colnames}, **beside})
+    assert relate(table, "flux_ratio_i", QUANTITY["redshift"], resamples=5) is None
+    (said,) = remarks(table)
+    assert said.startswith(f"{next(iter(beside))} is not taken for a redshift: ")
+    assert why in said
+    assert said.endswith("join a redshift as photoz_best")
+
+
+def test_a_column_of_redshifts_is_found_beside_one_that_is_none():
+    table = catalogue(redshift=magnitudes(), z=np.linspace(0, 0.3, 400), g=magnitudes())
+    table.remove_column("photoz_best")
+    relation = relate(table, "flux_ratio_i", QUANTITY["redshift"], resamples=5)
+    assert relation is not None
+    assert relation.made_of == ("z",)
+    table["photoz_best"] = np.linspace(0, 0.3, 400)
+    assert remarks(table) == []
+
+
+def test_logarithms_of_masses_give_the_same_specific_rates_and_are_said():
+    rate, mass = np.linspace(1, 9, 50), np.geomspace(1e9, 1e11, 50)
+    linear, logarithms = (catalogue(50, sfr=rate, stellar_mass=masses) for masses in (mass, np.log10(mass)))
+    one, other = (relate(table, "flux_ratio_i", QUANTITY["ssfr"], resamples=5) for table in (linear, logarithms))
+    assert one is not None
+    assert other is not None
+    np.testing.assert_allclose(other.x, one.x)
+    assert (one.made_of, other.made_of) == (("sfr", "stellar_mass"), ("sfr", "10^stellar_mass"))
+    assert relations_table([other])["made_of"][0] == "sfr 10^stellar_mass"
+    assert remarks(linear) == []
+    assert remarks(logarithms) == ["stellar_mass is taken for logarithms of the stellar mass, as its values are"]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "why"),
+    [
+        (
+            {"sfr": np.linspace(-2, 2, 50), "mass": np.full(50, 1e10)},
+            "sfr is not taken for a star-formation rate: 50 %",
+        ),
+        ({"sfr": np.ones(50), "mass": np.full(50, 0.7)}, "mass is not taken for a stellar mass: its median, 0.7, is"),
+    ],
+)
+def test_rates_and_masses_in_other_units_give_no_specific_rate(wrong, why):
+    table = catalogue(50, **wrong)
+    assert relate(table, "flux_ratio_i", QUANTITY["ssfr"], resamples=5) is None
+    (said,) = remarks(table)
+    assert said.startswith(why)
 
 
 def test_clipping_is_done_once_about_the_mean():
