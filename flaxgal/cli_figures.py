@@ -62,12 +62,12 @@ def figures(
 
     if bool(inputs) != (masks is not None):
         raise ValueError("the gallery needs both --inputs (the cutouts) and --masks (what predict wrote); give both")
+    if resamples < 2:
+        raise ValueError(f"--resamples {resamples}; give 2 or more, and some hundreds for intervals to rely on")
     table = read_catalogue(catalogue)
     _check_flags(leave_out)
     chosen = list(columns) or _ratios(table)
-    if unknown := [name for name in chosen if name not in table.colnames]:
-        listed = ", ".join(name for name in table.colnames if name.startswith("flux_ratio"))
-        raise ValueError(f"{catalogue}: has no column {', '.join(unknown)}; flux ratios in it: {listed or 'none'}")
+    _check_columns(table, chosen, catalogue)
     out.mkdir(parents=True, exist_ok=True)
     _statistics(table, chosen, out, leave_out=leave_out, resamples=resamples, seed=seed)
     if masks is not None:
@@ -84,6 +84,19 @@ def _check_flags(names: Sequence[str]) -> None:
     known = [str(flag.name).lower() for flag in Flag]
     if unknown := [name for name in names if name not in known]:
         raise ValueError(f"--leave-out {' '.join(unknown)}: no such flag; wanted some of {', '.join(known)}")
+
+
+def _check_columns(table: Table, columns: Sequence[str], catalogue: Path) -> None:
+    if not columns:
+        raise ValueError(
+            f"{catalogue}: found no flux ratio among {', '.join(table.colnames[:8])}; give the table of galaxies that "
+            f"flaxgal measure wrote (arms.parquet, not arms-arms.parquet), or name columns with --columns"
+        )
+    if unknown := [name for name in columns if name not in table.colnames]:
+        listed = ", ".join(name for name in table.colnames if name.startswith("flux_ratio"))
+        raise ValueError(f"{catalogue}: has no column {', '.join(unknown)}; flux ratios in it: {listed or 'none'}")
+    if others := [name for name in columns if table[name].dtype.kind not in "iufb" or table[name].ndim != 1]:
+        raise ValueError(f"{catalogue}: has no numbers in {', '.join(others)}; name columns of one number a galaxy")
 
 
 def _ratios(table: Table) -> list[str]:

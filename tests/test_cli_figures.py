@@ -147,14 +147,27 @@ def test_the_page_shows_the_ratio_that_most_galaxies_have(measured):
     [
         (["--columns", "flux_ratio_z"], "no column flux_ratio_z"),
         (["--leave-out", "cut_by_edge", "cut_by_the_edge"], "--leave-out cut_by_the_edge: no such flag"),
+        (["--columns", "flag_names", "photoz_best", "p"], "no numbers in flag_names, p; name columns of one number"),
+        (["--resamples", "0"], "--resamples 0; give 2 or more"),
         (["--masks", "maps"], "needs both --inputs"),
         (["--inputs", "cutouts", "--masks", "maps", "--gallery", "0"], "give 1 galaxy or more"),
     ],
 )
 def test_what_cannot_be_drawn_is_one_sentence(measured, capsys, more, sentence):
+    table = catalogue()
+    table["p"] = np.zeros((60, 3))
+    table.write(measured / "arms.ecsv", format="ascii.ecsv", overwrite=True)
     more = [str(measured / word) if word in ("maps", "cutouts") else word for word in more]
     assert run(["figures", str(measured / "arms.ecsv"), "--out", str(measured / "f"), "--resamples", "5", *more]) == 2
     assert sentence in capsys.readouterr().err
+
+
+def test_a_table_without_flux_ratios_is_refused_and_leaves_no_folder(measured, capsys):
+    assert run(["figures", str(measured / "arms-arms.ecsv"), "--out", str(measured / "f")]) == 2
+    said = capsys.readouterr().err
+    assert "found no flux ratio among object_id, pitch_angle_deg" in said
+    assert "give the table of galaxies" in said
+    assert not (measured / "f").exists()
 
 
 def test_a_catalogue_of_pictures_without_ratios_still_has_its_page(tmp_path, measured, capsys):
