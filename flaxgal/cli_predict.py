@@ -88,13 +88,15 @@ def predict(
     told, status = _classify(found, inputs, catalogue)
     if told is None or arms is None or maps is None:
         return status
-    number, segmented = segment_spirals(
+    spirals, segmented = segment_spirals(
         arms, told, inputs, maps, config=config, least_probability=least_probability, id_column=id_column
     )
-    if not number:
+    if spirals:
+        status = _report_maps(segmented, len(spirals), maps, "spirals segmented")
+    else:
         say(f"no galaxy of {out} is a spiral: nothing to segment")
-        return status
-    return _report_maps(segmented, number, maps, "spirals segmented")
+    _say_other_maps(maps, spirals)
+    return status
 
 
 def _chosen(trust: TrustConfig) -> dict[str, float]:
@@ -139,6 +141,16 @@ def _report_maps(found: Any, number: int, out: Path, words: str) -> int:
     counts = counted(found, words, number, kept=Kept)
     summary = f"{counts.done - counts.kept} {words}{already(counts.kept)}: {out}"
     return closing(summary, counts.done, counts.left_out)
+
+
+def _say_other_maps(maps: Path, spirals: set[str]) -> None:
+    from flaxgal.predict_classes import maps_of_others
+
+    if others := maps_of_others(maps, spirals):
+        say(
+            f"{maps} also holds {len(others)} maps of galaxies that are not among the spirals chosen now, such as "
+            f"{others[0].name}; flaxgal measure would measure them, too: delete them, or give an empty folder as --maps"
+        )
 
 
 def _classify(found: Any, inputs: tuple[Path, ...], catalogue: Path | None) -> tuple[Told | None, int]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 from contextlib import closing
 from dataclasses import dataclass, field
 from functools import lru_cache, partial
@@ -40,9 +40,17 @@ from flaxgal.predict import Predicted, claim, predict_into, weights_sha256
 from flaxgal.row_by_row import Done, Item, Kept, in_batches, taken, to_do
 from flaxgal.runlog import read_crop
 from flaxgal.survey.cutout import Cutout, Unreadable
+from flaxgal.survey.prediction import ENDING, prediction_path
 from flaxgal.survey.schemas import LabelSchema
 
-__all__ = ["ClassChoices", "Told", "claimed_run", "predict_classes", "segment_spirals"]
+__all__ = [
+    "ClassChoices",
+    "Told",
+    "claimed_run",
+    "maps_of_others",
+    "predict_classes",
+    "segment_spirals",
+]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -158,8 +166,8 @@ def segment_spirals(
     config: PredictConfig,
     least_probability: float | None = None,
     id_column: str = "",
-) -> tuple[int, Iterator[Predicted | MapKept | Unreadable]]:
-    """How many galaxies of a table are spirals, and what becomes of each whose image is among the inputs.
+) -> tuple[set[str], Iterator[Predicted | MapKept | Unreadable]]:
+    """Which galaxies of a table are spirals, and what becomes of each whose image is among the inputs.
 
     Their maps go to the folder that `claimed_run` marked, as `flaxgal.predict.predict` would write them; those that are
     there are kept.
@@ -170,7 +178,12 @@ def segment_spirals(
     """
     spirals = spirals_in(told.path, told.schema, id_column=id_column, least_probability=least_probability)
     cutouts = (one for one in cutouts_from(inputs) if isinstance(one, Cutout) and one.object_id in spirals)
-    return len(spirals), predict_into(maps, run, cutouts, config=config)
+    return spirals, predict_into(maps, run, cutouts, config=config)
+
+
+def maps_of_others(maps: Path, object_ids: Set[str]) -> list[Path]:
+    """The maps in a folder that are of none of these galaxies, as of those that another choice took."""
+    return sorted(set(maps.glob(f"*{ENDING}")) - {prediction_path(one, maps) for one in object_ids})
 
 
 @dataclass(frozen=True, eq=False)

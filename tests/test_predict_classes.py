@@ -472,6 +472,27 @@ def test_no_spirals_is_no_mistake(arms, galaxies, tmp_path, capsys):
     assert "is a spiral: nothing to segment" in capsys.readouterr().err
 
 
+def test_maps_of_galaxies_that_are_no_longer_spirals_are_kept_and_counted(winding, arms, galaxies, tmp_path, capsys):
+    maps = tmp_path / "maps"
+    command = ["predict", str(winding), str(galaxies), "--out", str(tmp_path / "out.ecsv"), "--maps", str(maps)]
+    command += ["--then-segment", str(arms), "--least-probability"]
+    assert run([*command, "0"]) == 0
+    assert "also holds" not in capsys.readouterr().err
+    table = read_whole(tmp_path / "out.ecsv")
+    chance = chances(table, ("p_S", "p_Z")).sum(axis=1)
+    least = float(np.sort(chance)[3:5].mean())
+    fewer = sorted(table["object_id"][chance < least])
+    assert run([*command, str(least)]) == 0
+    said = capsys.readouterr().err
+    assert (
+        f"{maps} also holds 4 maps of galaxies that are not among the spirals chosen now, such as {fewer[0]}." in said
+    )
+    assert "delete them, or give an empty folder as --maps" in said
+    assert run([*command, "1"]) == 0
+    assert f"{maps} also holds 10 maps" in capsys.readouterr().err
+    assert len(find_predictions(maps)) == 10
+
+
 def test_which_way_a_spiral_winds_is_not_told_of_pictures_that_may_be_upside_down(winding, tmp_path):
     picture, mask = letter("S", np.random.default_rng(0)), np.zeros((16, 16, 1), np.float32)
     example = example_from_arrays(picture, mask, object_id="a", image_size=16)
