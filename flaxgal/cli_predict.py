@@ -94,7 +94,7 @@ def predict(
     if spirals:
         status = _report_maps(segmented, len(spirals), maps, "spirals segmented")
     else:
-        say(f"no galaxy of {out} is a spiral: nothing to segment")
+        say(f"none of the {told.tally.galaxies} galaxies with a class in {out} is a spiral: nothing to segment")
     _say_other_maps(maps, spirals)
     return status
 

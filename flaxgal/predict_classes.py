@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Iterator, Sequence, Set
+from collections.abc import Iterable, Iterator, Sequence, Set
 from contextlib import closing
 from dataclasses import dataclass, field
 from functools import lru_cache, partial
@@ -108,7 +108,7 @@ def predict_classes(
     ------
     ValueError
         If the run is no classifier or has no checkpoint, the table cannot be written under its name or is there with
-        other answers, the catalogue has no ids, or the cluster cannot be used.
+        other answers, the catalogue has no ids or none of the galaxies, or the cluster cannot be used.
     """
     choices = choices or ClassChoices()
     check_format(out)
@@ -128,6 +128,8 @@ def predict_classes(
     if (found := finished_tally(out, terms, about)) is not None:
         yield Told(out, terms.schema, found, was_there=True)
         return
+    if given is not None:
+        _check_shared(inputs, given)
     # What is unsure is decided when the table is written.
     origin = {name: value for name, value in terms.said().items() if not hasattr(terms.trust, name)}
     with closing(RowJournal(out, origin=origin, check=ClassRow.from_json, command="flaxgal predict")) as journal:
@@ -239,6 +241,27 @@ def _check_handedness(inputs: Sequence[Path], applied: _Applied) -> None:
                 f"{path}: a snapshot of masks, which does not keep which way up its pictures are: {schema.name} cannot "
                 f"be told from it; give the images or the label store that it was built from"
             )
+
+
+def _check_shared(inputs: Sequence[Path], given: Catalogue) -> None:
+    """Refuse a catalogue that has none of the galaxies; images are read until one is found that it has."""
+    known, others = set(given.object_ids) - {""}, []
+    for cutout in (source.read() for source in sources_from(inputs)):
+        if isinstance(cutout, Unreadable):
+            continue
+        if cutout.object_id in known:
+            return
+        others.append(cutout.object_id)
+    if others:
+        theirs = f"its ids are like {_examples(known)}" if known else "it has no ids"
+        raise ValueError(
+            f"{given.name}: has none of the galaxies: {theirs}, those of the images like {_examples(others)}; give the "
+            f"catalogue's column of such ids by --id-column, or another catalogue"
+        )
+
+
+def _examples(ids: Iterable[str]) -> str:
+    return " or ".join(sorted(ids)[:2])
 
 
 def _digest(inputs: Sequence[Path]) -> str:

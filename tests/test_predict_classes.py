@@ -469,7 +469,8 @@ def test_no_spirals_is_no_mistake(arms, galaxies, tmp_path, capsys):
     folder = classifier_run(tmp_path / "spiral", "spiral")
     command = ["predict", str(folder), str(galaxies), "--out", str(tmp_path / "out.ecsv"), "--then-segment", str(arms)]
     assert run([*command, "--maps", str(tmp_path / "maps"), "--least-probability", "1"]) == 0
-    assert "is a spiral: nothing to segment" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert f"none of the 10 galaxies with a class in {tmp_path / 'out.ecsv'} is a spiral: nothing to segment" in said
 
 
 def test_maps_of_galaxies_that_are_no_longer_spirals_are_kept_and_counted(winding, arms, galaxies, tmp_path, capsys):
@@ -524,6 +525,11 @@ MISTAKES = {
     "a catalogue without ids": (["WINDING", "--catalogue", "noids.csv"], "noids.csv: no column of ids among z, w"),
     "no such id column": (["WINDING", "--catalogue", "noids.csv", "--id-column", "q"], "noids.csv: no column q among"),
     "no catalogue": (["WINDING", "--catalogue", "none.csv"], "none.csv: no such file"),
+    "a catalogue of others": (
+        ["WINDING", "--catalogue", "others.csv"],
+        "others.csv: has none of the galaxies: its ids are like M 31 or M 51, those of the images like g00 or g01; ",
+    ),
+    "a catalogue of no ids": (["WINDING", "--catalogue", "empty.csv"], "of the galaxies: it has no ids, those of"),
     "no table's name": (["WINDING", "--out", "classes.txt"], "classes.txt: a catalogue's name ends in"),
     "a folder": (["WINDING", "--out", "folder.ecsv"], "folder.ecsv: found a folder; wanted the name of a table"),
 }
@@ -535,6 +541,8 @@ def test_a_mistake_is_answered_by_one_sentence_before_any_work(
 ):
     monkeypatch.chdir(tmp_path)
     Path("noids.csv").write_text("z,w\n0.1,0.2\n")
+    Path("others.csv").write_text("object_id,z\nM 51,0.1\nM 31,0.2\nNGC 1,0.3\n")
+    Path("empty.csv").write_text('object_id,z\n"",0.1\n')
     Path("folder.ecsv").mkdir()
     words, sentence = MISTAKES[mistake]
     named = {"ARMS": str(arms), "WINDING": str(winding)}
