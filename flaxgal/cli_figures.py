@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 import re
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -19,14 +20,16 @@ if TYPE_CHECKING:
     from astropy.table import Table
 
     from flaxgal.figures.thumbnails import Spiral
+    from flaxgal.measure.relations import Relation
     from flaxgal.survey.cutout import Cutout
 
 __all__ = ["figures"]
 
 _RATIO = re.compile(r"flux_ratio_(?!(?:mask_)?error_|gamma22$).+")
 """The flux ratio of a band, whatever characters its name has."""
-_UNTRUE = ("mask_everything", "no_galaxy", "negative_light")
-"""Flags whose galaxies say nothing about arms at large."""
+_NO_ARMS = "no_arms"
+_UNTRUE = ("mask_everything", "no_galaxy", "negative_light", _NO_ARMS)
+"""Flags whose galaxies say nothing about arms at large; without arms the ratio is 0 by definition."""
 
 
 def figures(
@@ -50,7 +53,8 @@ def figures(
         catalogue: Table that `flaxgal measure` wrote; with --join it holds redshifts and star-formation rates.
         out: Folder of the figures, of relations.ecsv and of gallery.html.
         columns: Columns to draw; every band's flux_ratio when not given, or the estimate made of pictures.
-        leave_out: Galaxies with any of these flags do not enter the statistics; they stay in the gallery.
+        leave_out: Galaxies with any of these flags do not enter the statistics; they stay in the gallery. Without
+            no_arms among them, galaxies whose mask is empty count with a ratio of 0.
         inputs: The cutouts that were measured; with --masks they make the gallery.
         masks: Folder that `flaxgal predict` wrote.
         arms: The table of arms; beside the catalogue when not given.
@@ -105,53 +109,84 @@ def _ratios(table: Table) -> list[str]:
     return bands or [name for name in table.colnames if name == "flux_ratio_gamma22"]
 
 
-def _floats(column: Any) -> np.ndarray:
-    """A column's numbers; NaN where one is missing."""
-    return np.ma.filled(np.ma.asarray(column, float), np.nan)
-
-
 def _statistics(
     table: Table, columns: Sequence[str], out: Path, *, leave_out: Sequence[str], resamples: int, seed: int
 ) -> None:
     """Draw distributions and relations, and write the relations' numbers."""
-    from flaxgal.figures import save
-    from flaxgal.figures.catalogue import distribution, relation_figure
-    from flaxgal.measure.relations import QUANTITIES, relate, relations_table, remarks
+    from flaxgal.measure.relations import relations_table
 
-    kept = table[~_flagged(table, leave_out)]
-    if len(kept) < len(table):
-        print(f"{len(table) - len(kept)} of {len(table)} galaxies left out of the statistics: {' or '.join(leave_out)}")
-    for remark in remarks(kept):
+    kept, cuts, beside = _cut(table, leave_out)
+    for sentence in cuts:
+        print(sentence)
+    drawn = [column for column in columns if _draw_distribution(kept, column, out, beside)]
+    relations = list(_relations(kept, drawn, out, beside, resamples=resamples, seed=seed))
+    if relations:
+        found = relations_table(relations)
+        found.meta["cuts"] = [*cuts, *found.meta["cuts"]]
+        _print_relations(found)
+        path = out / "relations.ecsv"
+        found.write(path, format="ascii.ecsv", overwrite=True)
+        print(path)
+
+
+def _cut(table: Table, leave_out: Sequence[str]) -> tuple[Table, list[str], list[str]]:
+    """The galaxies that have none of some flags; sentences on how many have not; and a few words, for a figure."""
+    having = _flagged(table, {*leave_out, _NO_ARMS})
+    kept = ~np.any([np.zeros(len(table), bool), *(having[flag] for flag in leave_out)], axis=0)
+    sentences, beside = [], []
+    if number := int((~kept).sum()):
+        each = ", ".join(f"{having[flag].sum()} {flag}" for flag in leave_out if having[flag].any())
+        sentences.append(f"{number} of {len(table)} galaxies left out of the statistics: {each}")
+    if number := int((having[_NO_ARMS] & kept).sum()):
+        sentences.append(f"{number} of {kept.sum()} galaxies have no arms, and count with a ratio of 0")
+        beside.append(f"{number} without arms counted")
+    elif number := int(having[_NO_ARMS].sum()):
+        beside.append(f"{number} without arms left out")
+    return table[kept], sentences, beside
+
+
+def _draw_distribution(table: Table, column: str, out: Path, notes: Sequence[str]) -> bool:
+    """Draw how a column is distributed; whether there was anything to draw."""
+    from flaxgal.figures import save
+    from flaxgal.figures.catalogue import distribution
+    from flaxgal.survey.catalog import values_of
+
+    values = values_of(table, column)
+    if not np.isfinite(values).any():
+        say(f"{column}: no galaxy has a number there; not drawn")
+        return False
+    print(save(distribution(values, name=_in_words(column), notes=notes), out / f"{_as_file(column)}.png"))
+    return True
+
+
+def _relations(
+    table: Table, columns: Sequence[str], out: Path, notes: Sequence[str], *, resamples: int, seed: int
+) -> Iterator[Relation]:
+    """Draw each column against each quantity that the table tells, and give what was drawn."""
+    from flaxgal.figures import save
+    from flaxgal.figures.catalogue import relation_figure
+    from flaxgal.measure.relations import QUANTITIES, relate, remarks
+
+    for remark in remarks(table):
         say(remark)
-    relations, missing = [], set()
-    for column in track(columns, "columns drawn", len(columns)):
-        values = _floats(kept[column])
-        if not np.isfinite(values).any():
-            say(f"{column}: no galaxy has a number there; not drawn")
-            continue
-        name, file = _in_words(column), column.replace("/", "-")
-        print(save(distribution(values, name=name), out / f"{file}.png"))
-        for quantity in QUANTITIES:
-            relation = relate(kept, column, quantity, seed=seed, resamples=resamples)
-            if relation is None:
-                missing.add(quantity.name)
-            elif not len(relation.x):
-                cuts = ", ".join(f"{number} {why}" for why, number in relation.left_out.items())
-                say(f"{column} against {quantity.name}: no galaxy is left after the cuts ({cuts}); not drawn")
-            else:
-                relations.append(relation)
-                print(save(relation_figure(relation, name=name), out / f"{file}-{quantity.name}.png"))
+    missing = set()
+    pairs = list(product(columns, QUANTITIES))
+    for column, quantity in track(pairs, "relations looked at", len(pairs)):
+        relation = relate(table, column, quantity, seed=seed, resamples=resamples)
+        if relation is None:
+            missing.add(quantity.name)
+        elif not len(relation.x):
+            cuts = ", ".join(f"{number} {why}" for why, number in relation.left_out.items())
+            say(f"{column} against {quantity.name}: no galaxy is left after the cuts ({cuts}); not drawn")
+        else:
+            figure = relation_figure(relation, name=_in_words(column), notes=notes)
+            print(save(figure, out / f"{_as_file(column)}-{quantity.name}.png"))
+            yield relation
     if missing:
         say(
             f"the catalogue tells no {', '.join(sorted(missing))}; flaxgal measure --join TABLE brings such columns in "
             f"(photoz_best, sfr, stellar_mass)"
         )
-    if relations:
-        found = relations_table(relations)
-        _print_relations(found)
-        path = out / "relations.ecsv"
-        found.write(path, format="ascii.ecsv", overwrite=True)
-        print(path)
 
 
 def _print_relations(table: Table) -> None:
@@ -165,11 +200,15 @@ def _print_relations(table: Table) -> None:
         )
 
 
-def _flagged(table: Table, names: Sequence[str]) -> np.ndarray:
-    """True for galaxies that have one of these flags."""
-    if "flag_names" not in table.colnames:
-        return np.zeros(len(table), bool)
-    return np.array([bool(set(str(text).split()) & set(names)) for text in table["flag_names"]], bool)
+def _flagged(table: Table, flags: Iterable[str]) -> dict[str, np.ndarray]:
+    """For each of some flags, True for the galaxies that have it; a table without flags has none that do."""
+    known = table["flag_names"] if "flag_names" in table.colnames else [""] * len(table)
+    names = [str(text).split() for text in known]
+    return {flag: np.array([flag in those for those in names], bool) for flag in flags}
+
+
+def _as_file(column: str) -> str:
+    return column.replace("/", "-")
 
 
 def _in_words(column: str) -> str:
@@ -186,6 +225,7 @@ def _gallery(table: Table, inputs: Sequence[Path], masks: Path, arms: Table | No
     """Make the page of at most so many galaxies, evenly spread over the catalogue."""
     from flaxgal.figures.gallery import write_gallery
     from flaxgal.inputs import cutouts_from, number_of
+    from flaxgal.survey.catalog import values_of
     from flaxgal.survey.cutout import Cutout
 
     if most < 1:
@@ -201,7 +241,7 @@ def _gallery(table: Table, inputs: Sequence[Path], masks: Path, arms: Table | No
             found[cutout.object_id] = _picture(cutout, rows[cutout.object_id], masks, spirals[cutout.object_id])
     if without := len(shown) - len(found):
         say(f"{without} galaxies of the catalogue are not among the inputs: they have no picture on the page")
-    ratio = max(_ratios(table), key=lambda name: np.isfinite(_floats(table[name])).sum(), default="")
+    ratio = max(_ratios(table), key=lambda name: np.isfinite(values_of(table, name)).sum(), default="")
     lines = (
         ((_label(ratio), ratio, ratio.replace("ratio_", "ratio_error_", 1)), ("z", "photoz_best", "")),
         (("arms", "number_of_arms", ""), ("", "chirality", ""), ("pitch", "pitch_angle_deg", "pitch_angle_error_deg")),

@@ -162,6 +162,49 @@ def test_what_cannot_be_drawn_is_one_sentence(measured, capsys, more, sentence):
     assert sentence in capsys.readouterr().err
 
 
+def without_arms(number: int) -> Table:
+    """A catalogue in which the masks of the last galaxies, `number` of 60, are empty."""
+    table = catalogue()
+    table["flag_names"] = [*table["flag_names"][: 60 - number], *["no_arms picture"] * number]
+    table["flux_ratio_i"][60 - number :] = 0.0
+    return table
+
+
+@pytest.mark.parametrize(
+    ("more", "least", "said"),
+    [
+        ([], 0.1, "16 of 60 galaxies left out of the statistics: 5 mask_everything, 11 no_arms"),
+        (["--leave-out", "mask_everything"], 0.0, "11 of 55 galaxies have no arms, and count with a ratio of 0"),
+    ],
+)
+def test_galaxies_without_arms_are_left_out_or_counted_as_is_wanted_and_said(
+    tmp_path, capsys, monkeypatch, more, least, said
+):
+    from flaxgal import figures
+    from flaxgal.figures import catalogue as drawing
+
+    without_arms(11).write(tmp_path / "arms.ecsv", format="ascii.ecsv")
+    seen = {}
+
+    def keep(draw):
+        def drawn(what, *, notes, **more):
+            seen[draw.__name__] = (what, notes)
+            return draw(what, notes=notes, **more)
+
+        return drawn
+
+    for name in ("distribution", "relation_figure"):
+        monkeypatch.setattr(drawing, name, keep(getattr(drawing, name)))
+    monkeypatch.setattr(figures, "save", lambda figure, path: path)
+    arguments = ["figures", str(tmp_path / "arms.ecsv"), "--out", str(tmp_path / "f"), "--resamples", "5"]
+    assert run([*arguments, *more]) == 0
+    assert said in capsys.readouterr().out
+    assert seen["distribution"][0].min() == pytest.approx(least, abs=0.05)
+    beside = ["11 without arms " + ("counted" if more else "left out")]
+    assert [notes for _, notes in seen.values()] == [beside, beside]
+    assert said in Table.read(tmp_path / "f" / "relations.ecsv", format="ascii.ecsv").meta["cuts"]
+
+
 def test_a_table_without_flux_ratios_is_refused_and_leaves_no_folder(measured, capsys):
     assert run(["figures", str(measured / "arms-arms.ecsv"), "--out", str(measured / "f")]) == 2
     said = capsys.readouterr().err

@@ -181,3 +181,10 @@ def test_the_axis_of_a_relation_names_the_columns_that_it_is_from():
     assert relation is not None
     said = words(relation_figure(relation, name="arms"))
     assert "log specific star-formation rate (1 / yr), from sfr and 10^mass" in said
+    assert "5 without arms left out" in words(relation_figure(relation, name="arms", notes=["5 without arms left out"]))
+
+
+def test_a_distribution_says_who_is_among_it():
+    from flaxgal.figures.catalogue import distribution
+
+    assert "\n5 without arms" in words(distribution(RNG.random(30), name="arms", notes=["5 without arms"]))

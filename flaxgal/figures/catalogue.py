@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -21,8 +22,10 @@ POINTS_BEFORE_DENSITY = 3000
 
 
 @styled
-def distribution(values: Float[np.ndarray, " galaxy"], *, name: str) -> Figure:
+def distribution(values: Float[np.ndarray, " galaxy"], *, name: str, notes: Sequence[str] = ()) -> Figure:
     """How many galaxies have which arm flux ratio, with median and the range that holds 68 % of them.
+
+    `notes` are lines more, on who is among them.
 
     Raises
     ------
@@ -48,14 +51,15 @@ def distribution(values: Float[np.ndarray, " galaxy"], *, name: str) -> Figure:
     ]
     lines += [f"{len(values) - len(known)} without a number"] if len(known) < len(values) else []
     lines += [f"{len(known) - len(shown)} beyond the picture"] if len(shown) < len(known) else []
+    lines += notes
     panel.text(0.97, 0.97, "\n".join(lines), ha="right", va="top", transform=panel.transAxes)
     panel.set_ylim(0, panel.get_ylim()[1] * (1.1 + 0.07 * len(lines)))  # room for the words
     return figure
 
 
 @styled
-def relation_figure(relation: Relation, *, name: str) -> Figure:
-    """A column against a quantity: galaxies, means in bins with their errors, and the three coefficients.
+def relation_figure(relation: Relation, *, name: str, notes: Sequence[str] = ()) -> Figure:
+    """A column against a quantity: galaxies, means in bins with their errors, the three coefficients, and `notes`.
 
     Raises
     ------
@@ -79,9 +83,10 @@ def relation_figure(relation: Relation, *, name: str) -> Figure:
     for coefficient, found in relation.correlations.items():
         if np.isfinite(found.value):
             lines.append(f"{coefficient.capitalize()} {found.value:+.3f} [{found.low:+.3f}, {found.high:+.3f}]")
+    lines += notes
     panel.text(0.98, 0.97, "\n".join(lines), ha="right", va="top", color=INK, transform=panel.transAxes)
     low, high = panel.get_ylim()
-    panel.set_ylim(low, high + 0.22 * (high - low))  # room for the words
+    panel.set_ylim(low, high + (0.05 + 0.045 * len(lines)) * (high - low))  # room for the words
     return figure
 
 
