@@ -122,9 +122,14 @@ def _build_classes(
     fold: tuple[int, int],
 ) -> int:
     from flaxgal.datasets.builders import open_snapshot
-    from flaxgal.datasets.cards import LABELS
     from flaxgal.datasets.class_sources import classes_from_files, classes_from_store
-    from flaxgal.datasets.morphology import balance_table, build_class_snapshot, class_balance, mixed_sizes
+    from flaxgal.datasets.morphology import (
+        balance_table,
+        build_class_snapshot,
+        class_balance,
+        mixed_sizes,
+        table_remarks,
+    )
     from flaxgal.datasets.splits import fold_rule
     from flaxgal.labels.store import Store, is_store
     from flaxgal.survey.class_tables import read_class_table
@@ -136,8 +141,7 @@ def _build_classes(
         _decided_by(f"--folds {fold[1]}", {"--agree-with": agree_with})
     table = read_class_table(path, **words)
     rule = fold_rule(*fold) if fold[1] else None
-    provenance: dict[str, Any] = {"table": table.name, "vocabularies": table.vocabularies, "untold": dict(table.untold)}
-    provenance |= {"crop": kind["crop"]} | ({"fold": fold[0], "folds": fold[1]} if rule else {})
+    provenance: dict[str, Any] = {"crop": kind["crop"]} | ({"fold": fold[0], "folds": fold[1]} if rule else {})
     if is_store(source):
         store = Store.open(source)
         provenance |= {"store_id": store.store_id}
@@ -157,7 +161,7 @@ def _build_classes(
                 image_size=kind["image_size"],
                 version=version,
                 crop=kind["crop"],
-                labels_citation=next((LABELS[one] for one in LABELS if one in table.vocabularies), ""),
+                table=table,
                 provenance=provenance,
             )
         )
@@ -171,32 +175,46 @@ def _build_classes(
                 say(balance)
         if sizes := mixed_sizes(snapshot):
             say(sizes)
-    for code, times in sorted(table.untold.items()):
-        say(f"{times} galaxies of {table.name} left out, as their class is not known: {code}")
+        for remark in table_remarks(snapshot):
+            say(remark)
     return status
 
 
 def _written(
     examples: Iterator[Any], write: Callable[[Iterator[Any]], Path], number: int, damaged: Sequence[str]
 ) -> int:
-    """Build a snapshot with progress, and say what was left out of it."""
+    """Build a snapshot with progress, and say what was left out of it: what galaxies have in common, once."""
+    from flaxgal.datasets.snapshot_files import reason_alone
     from flaxgal.survey.cutout import Unreadable
 
-    left_out = list(damaged)
+    left_out: dict[str, list[str]] = {reason: [reason] for reason in damaged}
 
     def taken() -> Iterator[Any]:
         for item in track(examples, "galaxies", number):
             if isinstance(item, Unreadable):
-                left_out.append(item.reason)
+                left_out.setdefault(reason_alone(item), []).append(item.name)
             yield item
 
+    written = None
     try:
-        snapshot = write(taken())
+        written = write(taken())
+        print(written)
     except ValueError as error:
         if not left_out:
             raise
-        return closing(f"no snapshot written: {error}", 0, left_out)
-    return closing(str(snapshot), 1, left_out)
+        print(f"no snapshot written: {error}")
+    for reason, names in left_out.items():
+        say(f"left out: {_of_galaxies(names, reason)}")
+    if left_out:
+        say(f"{sum(map(len, left_out.values()))} left out")
+    return 0 if written else 1
+
+
+def _of_galaxies(names: Sequence[str], reason: str) -> str:
+    """Why galaxies are left out: of one by its name, of several by the number and the name of the first."""
+    if len(names) > 1:
+        return f"{len(names)} galaxies, such as {names[0]}: {reason}"
+    return reason if names[0] in reason else f"{names[0]}: {reason}"
 
 
 def rank(

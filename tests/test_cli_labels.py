@@ -156,17 +156,45 @@ def test_build_makes_classes_of_pictures_and_a_table_and_counts_them(
     folder = Path(printed.out.strip())
     about = said(folder)
     assert sum(about["galaxies"].values()) == 17
-    assert about["untold"] == {"DontKnow": 6, "Spiral_Edge": 6}
+    assert about["left_out"] == 13
     assert (about["fold"], about["folds"], about["crop"], about["bands"]) == (1, 3, 0.5, ["red", "green", "blue"])
     assert "| winding | S | Z | none | not known |" in printed.err
-    assert "6 galaxies of zoo.csv left out, as their class is not known: DontKnow" in printed.err
-    assert "1 left out" in printed.err
+    assert "left out: 6 galaxies, such as 004: class not known: NAME DontKnow\n" in printed.err
+    assert "left out: 6 galaxies, such as 003: to be left out: NAME Spiral_Edge\n" in printed.err
+    assert "\n13 left out" in printed.err
     assert "pictures of 2 sizes, 24 × 24 (11), 30 × 30 (6), were all fitted to 12 × 12" in printed.err
     assert "Lintott" in (folder / "README.md").read_text()
     (galaxy, *_) = cutouts_from([folder])
     assert (galaxy.bands, galaxy.first_row, galaxy.unit) == (("red", "green", "blue"), "top", "picture")
     assert number_of([folder]) == 17
     assert open_snapshot(folder).crop == 0.5
+
+
+def test_build_counts_pictures_without_a_class_and_classes_without_a_picture(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pictures, table = tmp_path / "pictures", tmp_path / "t.csv"
+    pictures.mkdir()
+    for number in range(9):
+        Image.fromarray(np.full((8, 8), number + 1, np.uint8)).save(pictures / f"{number}.png")
+    known = "".join(f"{number},{number - 3}\n" for number in range(4))
+    table.write_text(f"id,t_type\n{known}4,99\n5,99\nfar,99\naway,5\nabroad,5\n")
+    build = ["build", str(pictures), "--out", str(tmp_path / "sets"), "--image-size", "8", "--morphology", str(table)]
+    assert run(build) == 0
+    printed = capsys.readouterr()
+    counts = [
+        "left out: 3 galaxies, such as 6: no row in t.csv",
+        "left out: 2 galaxies, such as 4: class not known: t_type 99",
+        "5 left out",
+        "t.csv: 3 galaxies have no picture here",
+    ]
+    assert [line for line in printed.err.splitlines() if line in counts] == [counts[1], counts[0], *counts[2:]]
+    folder = Path(printed.out.strip())
+    assert (said(folder)["left_out"], said(folder)["table_remarks"]) == (5, counts[3:])
+    card = (folder / "README.md").read_text()
+    assert "5 more were left out" in card
+    assert "\n- 3: no row in t.csv\n- 2: class not known: t_type 99\n" in card
+    assert "t.csv: 3 galaxies have no picture here." in card
 
 
 def test_pictures_with_classes_agree_with_another_snapshot_as_the_refusal_to_train_on_both_says(

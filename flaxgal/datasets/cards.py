@@ -1,5 +1,6 @@
 """What a stranger is told of a data set: its card, and whom to cite for the galaxies in it."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 
 __all__ = ["CITATIONS", "LABELS", "ROWS_AS_IN_FILES", "card", "citations"]
@@ -49,6 +50,9 @@ LABELS = {
 ROWS_AS_IN_FILES = "rows keep the order that they have in the survey's own files"
 """How a card says where up is; pictures for classifying say something else."""
 
+MOST_REASONS = 10
+"""Reasons for leaving galaxies out that a card lists, at most."""
+
 _LABELLERS = "Cite also whoever made the labels, such as those of an imported folder, where that is not said above."
 _SPIRALS = " For spirals chosen from the catalogue of HSC's: Tadaki et al. 2020, MNRAS 496, 4276."
 
@@ -65,7 +69,7 @@ def card(
     description: str,
     sizes: Mapping[str, int],
     surveys: Mapping[str, int],
-    left_out: int,
+    left_out: Mapping[str, int],
     columns: Sequence[tuple[str, str, str, str]],
     citation: str,
     look: str = "",
@@ -81,6 +85,8 @@ def card(
         Galaxies in each split.
     surveys
         Galaxies of each survey.
+    left_out
+        Galaxies left out for each reason; those that several have in common are said.
     columns
         Name, shape, type and meaning of each.
     look
@@ -94,7 +100,7 @@ def card(
     """
     total = sum(sizes.values())
     rows = [f"| `{column}` | {shape} | {kind} | {meaning} |" for column, shape, kind, meaning in columns]
-    skipped = f"\n{left_out} more were left out; `left_out.jsonl` says why.\n" if left_out else ""
+    skipped = f"\n{_skipped(left_out)}\n" if left_out else ""
     terms = " The images belong to their surveys, whose terms apply to them." if set(surveys) - {"", "mock"} else ""
     seen = f"\nGalaxies of other surveys were made to look as {look} would have seen them.\n" if look else ""
     twins = " Positions within 2″ are one galaxy, and stand in one split." if twins_together else ""
@@ -131,6 +137,12 @@ they are on the sky and whose labels.{terms}
 
 {cite}
 """
+
+
+def _skipped(left_out: Mapping[str, int]) -> str:
+    shared = Counter({reason: number for reason, number in left_out.items() if number > 1}).most_common(MOST_REASONS)
+    listed = "".join(f"\n- {number:,}: {reason}" for reason, number in shared)
+    return f"{sum(left_out.values()):,} more were left out; `left_out.jsonl` says why." + (listed and f"\n{listed}")
 
 
 def _counted(numbers: Mapping[str, int]) -> str:

@@ -34,7 +34,7 @@ def classes_from_store(
     rule: Rule | None = None,
     agree_with: Sequence[Path | str] = (),
 ) -> Iterator[ClassExample | Unreadable]:
-    """Every galaxy of a store that a table tells something of, in the order of the ids, one at a time.
+    """Every galaxy of a store that a table tells something of, one at a time; then why the others are left out.
 
     Parameters
     ----------
@@ -55,8 +55,9 @@ def classes_from_store(
     """
     _check_crop(crop)
     known = [object_id for object_id in store.galaxies() if object_id in table.labels]
-    if not known:
-        raise ValueError(f"{table.name}: tells the class of no galaxy in {store.path}; is it of other galaxies?")
+    others = [object_id for object_id in store.galaxies() if object_id not in table.labels]
+    if others and not known:
+        raise ValueError(_strangers(table, others, str(store.path)))
     placed = place_galaxies(store, agree_with=agree_with)
     if rule is not None:
         everyone = [
@@ -75,6 +76,7 @@ def classes_from_store(
             yield _example(cutout, table.labels[object_id], split, bands, image_size, crop)
         except ValueError as error:
             yield Unreadable(object_id, str(error))
+    yield from (_unlabelled(table, object_id) for object_id in others)
 
 
 def classes_from_files(
@@ -88,9 +90,10 @@ def classes_from_files(
     survey: str = "",
     agree_with: Sequence[Path | str] = (),
 ) -> Iterator[ClassExample | Unreadable]:
-    """Every picture or cutout among files and folders that a table tells something of, one at a time.
+    """Every picture or cutout among files that a table tells something of, one at a time; then why others are left out.
 
-    A file's name without its endings is the id in the table. Splits go by the table's positions, where it has none by
+    The id in the table is the one that `read_cutout` finds: what a FITS file's header says, else the file's name
+    without its endings. Splits go by the table's positions, where it has none by
     the files' own, and without either by ids; FITS files are read twice for it. Options as those of
     `classes_from_store`.
 
@@ -106,13 +109,14 @@ def classes_from_files(
     everyone += [Position(object_id=name) for name in table.labels if name not in where]
     together = split_together(everyone, before, rule=rule)
     placed = {one.object_id: found and found.split for one, found in zip(everyone, together, strict=True)}
-    met = 0
+    met, others = 0, []
     for cutout in read_cutouts(inputs, survey=survey or None):
         if isinstance(cutout, Unreadable):
             yield cutout
             continue
         name = cutout.object_id
         if name not in table.labels:
+            others.append(name)
             continue
         met += 1
         if (split := placed[name]) is None:
@@ -122,9 +126,9 @@ def classes_from_files(
             yield _example(cutout, table.labels[name], split, bands, image_size, crop, where.get(name))
         except ValueError as error:
             yield Unreadable(name, str(error))
-    if not met:
-        named = ", ".join(map(str, inputs))
-        raise ValueError(f"{table.name}: tells the class of no galaxy in {named}; ids are the files' names")
+    if others and not met:
+        raise ValueError(_strangers(table, others, ", ".join(map(str, inputs))))
+    yield from (_unlabelled(table, name) for name in others)
 
 
 def class_picture(
@@ -154,6 +158,20 @@ def _own_positions(inputs: Sequence[Path]) -> dict[str, tuple[float, float]]:
             if cutout.ra_deg is not None and cutout.dec_deg is not None:
                 found.setdefault(cutout.object_id, (cutout.ra_deg, cutout.dec_deg))
     return found
+
+
+def _unlabelled(table: ClassTable, object_id: str) -> Unreadable:
+    why = table.untold.get(object_id, f"no row in {table.name}")
+    return Unreadable(object_id, f"{object_id}: {why}")
+
+
+def _strangers(table: ClassTable, others: Sequence[str], where: str) -> str:
+    """A sentence on a table of other galaxies than there are, or of other names for them."""
+    told, there = (", ".join(names) for names in (list(table.labels)[:3], others[:3]))
+    return (
+        f"{table.name}: tells the class of no galaxy in {where}; it has classes of {told}, and there are {there}: a "
+        f"picture's id is its file's name without endings, a cutout's what its header says"
+    )
 
 
 def _check_crop(crop: float) -> None:

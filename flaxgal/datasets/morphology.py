@@ -9,7 +9,7 @@ import functools
 import json
 import math
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ import numpy as np
 from jaxtyping import UInt8
 
 from flaxgal.datasets.builders import Snapshot
-from flaxgal.datasets.cards import citations
+from flaxgal.datasets.cards import LABELS, citations
 from flaxgal.datasets.snapshot_files import (
     SnapshotWriter,
     degrees_feature,
@@ -34,6 +34,7 @@ from flaxgal.datasets.snapshot_files import (
     write_snapshot,
 )
 from flaxgal.datasets.splits import SPLITS
+from flaxgal.survey.class_tables import ClassTable
 from flaxgal.survey.cutout import Unreadable
 from flaxgal.survey.schemas import SCHEMAS, Labels, LabelSchema
 
@@ -47,6 +48,7 @@ __all__ = [
     "labels_of_split",
     "mixed_sizes",
     "read_class_examples",
+    "table_remarks",
 ]
 
 NAME = "galaxy_morphology"
@@ -88,15 +90,16 @@ def build_class_snapshot(
     version: str | None = None,
     description: str = _DESCRIPTION,
     citation: str = "",
-    labels_citation: str = "",
+    table: ClassTable | None = None,
     crop: float = 1.0,
     provenance: Mapping[str, Any] | None = None,
 ) -> Path:
     """Write galaxies as they come into a new snapshot OUT_DIR/NAME/VERSION, which appears when it is complete.
 
-    Arguments and errors as those of `flaxgal.datasets.builders.build_snapshot`; `labels_citation` is BibTeX of who
-    made the labels, `crop` the share of each frame's side that the pictures show, about its centre: what galaxies to
-    classify have to be cropped to as well. The card counts the galaxies of each class in each split.
+    Arguments and errors as those of `flaxgal.datasets.builders.build_snapshot`; `table` is what told the classes, if
+    one did, and `crop` the share of each frame's side that the pictures show, about its centre: what galaxies to
+    classify have to be cropped to as well. The card counts the galaxies of each class in each split, and those of the
+    table that have no picture.
     """
     if image_size < 1:
         raise ValueError(f"image size {image_size}, expected 1 pixel or more")
@@ -116,6 +119,7 @@ def build_class_snapshot(
         return _record(example), _line(example.labels)
 
     def closing(writer: SnapshotWriter) -> dict[str, Any]:
+        told = {} if table is None else _about_table(table, writer.names)
         balances = {schema: _by_split(SCHEMAS[schema], counts) for schema, counts in known.items()}
         return {
             "features": _features(tuple(bands), image_size, truth or []),
@@ -127,15 +131,22 @@ def build_class_snapshot(
                 "schemas": [schema.to_dict() for schema in SCHEMAS.values()],
             },
             "description": description,
-            "citation": citation or "\n".join(filter(None, (citations(writer.surveys), labels_citation))),
+            "citation": citation or "\n".join(filter(None, (citations(writer.surveys), _labellers(table)))),
             "provenance": {
                 "schemas": list(SCHEMAS),
                 "balance": balances,
                 "picture_sizes": dict(shapes),
+                **told,
                 **(provenance or {}),
             },
             "notes": "\n".join(
-                filter(None, (balance_table(schema, balances[schema.name]) for schema in SCHEMAS.values()))
+                filter(
+                    None,
+                    (
+                        *(balance_table(schema, balances[schema.name]) for schema in SCHEMAS.values()),
+                        *(f"{remark}." for remark in told.get("table_remarks", ())),
+                    ),
+                )
             ),
             "orientation": _ORIENTATION,
         }
@@ -234,6 +245,11 @@ def mixed_sizes(snapshot: Snapshot) -> str:
     )
 
 
+def table_remarks(snapshot: Snapshot) -> tuple[str, ...]:
+    """Sentences on the table that told the classes of a snapshot: what there is in it that did not go in."""
+    return tuple(json.loads((snapshot.folder / "provenance.json").read_text()).get("table_remarks", ()))
+
+
 def balance_table(schema: LabelSchema, balance: Balance) -> str:
     """Galaxies of each class in each split, as a table in Markdown; nothing if no class is known of any."""
     if not any(number for counts in balance.values() for label, number in counts.items() if label):
@@ -242,6 +258,22 @@ def balance_table(schema: LabelSchema, balance: Balance) -> str:
     rows = [[schema.name, *heads], ["---"] * (len(heads) + 1)]
     rows += [[split, *(f"{counts[name]:,}" for name in (*schema.classes, ""))] for split, counts in balance.items()]
     return "".join(f"| {' | '.join(row)} |\n" for row in rows)
+
+
+def _about_table(table: ClassTable, pictured: Set[str]) -> dict[str, Any]:
+    """What a snapshot's provenance says of a table, of whose galaxies some came with a picture."""
+    missing = sum(name not in pictured for names in (table.labels, table.untold) for name in names)
+    unpictured = [f"{missing:,} galaxies have no picture here"] if missing else []
+    return {
+        "table": table.name,
+        "vocabularies": list(table.vocabularies),
+        "table_remarks": [f"{table.name}: {remark}" for remark in (*unpictured, *table.remarks)],
+    }
+
+
+def _labellers(table: ClassTable | None) -> str:
+    """BibTeX of who made the labels of a table."""
+    return "" if table is None else next((LABELS[one] for one in LABELS if one in table.vocabularies), "")
 
 
 def _by_split(schema: LabelSchema, counts: Mapping[tuple[str, str], int]) -> dict[str, dict[str, int]]:

@@ -38,6 +38,7 @@ __all__ = [
     "numbers_in",
     "pixels_feature",
     "raw_records",
+    "reason_alone",
     "record_of",
     "snapshot_under_way",
     "text_in",
@@ -60,7 +61,10 @@ class SnapshotWriter:
     def __init__(self, folder: Path, name: str, version: str) -> None:
         self.folder, self.name, self.version = folder, name, version
         self.surveys: Counter[str] = Counter()
-        self.left_out = 0
+        self.left_out: Counter[str] = Counter()
+        """Galaxies by the reason why they do not go in, without their names."""
+        self.names: set[str] = set()
+        """Of all galaxies that came, be they in or left out."""
         self._shards: dict[str, _Shards] = {}
         self._seen: set[str] = set()
         self._lines: dict[str, list[str]] = {}
@@ -74,13 +78,15 @@ class SnapshotWriter:
             self._shards[split] = _Shards(self.folder, self.name, split)
         self._shards[split].write(record)
         self._seen.add(object_id)
+        self.names.add(object_id)
         self.surveys[galaxy.survey] += 1
         place = {"ra_deg": _or_none(galaxy.ra_deg), "dec_deg": _or_none(galaxy.dec_deg)}
         self._log("revisions.jsonl", {"object_id": object_id, "split": split, **about, **place})
 
     def leave_out(self, item: Unreadable) -> None:
         """Note a galaxy that does not go in."""
-        self.left_out += 1
+        self.left_out[reason_alone(item)] += 1
+        self.names.add(item.name)
         self._log("left_out.jsonl", {"object_id": item.name, "reason": item.reason})
 
     def came_twice(self, object_id: str) -> bool:
@@ -109,10 +115,10 @@ class SnapshotWriter:
             If no galaxy came.
         """
         if not self._shards:
-            raise ValueError(
-                f"no galaxy to build a snapshot from ({self.left_out} left out); label some first, or see what "
-                f"`flaxgal store status` says"
-            )
+            nothing = "no galaxy to build a snapshot from"
+            if number := self.left_out.total():
+                raise ValueError(f"{nothing}: all of {number} were left out")
+            raise ValueError(f"{nothing}; label some first, or see what `flaxgal store status` says")
         self._flush()
         for shards in self._shards.values():
             shards.close()
@@ -123,7 +129,7 @@ class SnapshotWriter:
             "software": f"flaxgal {__version__}",
             **metadata,
             "galaxies": sizes,
-            "left_out": self.left_out,
+            "left_out": self.left_out.total(),
             **provenance,
         }
         (self.folder / "provenance.json").write_text(json.dumps(about, indent=2) + "\n")
@@ -233,6 +239,11 @@ def write_snapshot(
                 writer.keep(item, *take(item))
         writer.close(**closing(writer))
     return final
+
+
+def reason_alone(item: Unreadable) -> str:
+    """Why a galaxy is left out, without its name: what it may have in common with others."""
+    return item.reason.removeprefix(f"{item.name}: ")
 
 
 def next_version(home: Path) -> str:

@@ -6,7 +6,6 @@ the column of Galaxy Zoo's words.
 """
 
 import math
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -38,8 +37,10 @@ class ClassTable:
     """By id; only galaxies of which something is known."""
     positions: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     """Right ascension and declination in degrees, by id, where the table tells them."""
-    untold: Mapping[str, int] = field(default_factory=dict)
-    """Galaxies by the code that told nothing of them: T-type 99, don't know ..."""
+    untold: Mapping[str, str] = field(default_factory=dict)
+    """Why nothing is known of the others, by id: T-type 99, don't know, rows that contradict each other ..."""
+    remarks: tuple[str, ...] = ()
+    """Sentences on the table itself: rows without an id, codes to leave out that it does not hold."""
 
 
 def read_class_table(
@@ -52,14 +53,15 @@ def read_class_table(
 ) -> ClassTable:
     """The classes of the galaxies in a table, read once.
 
-    Galaxies of which nothing is known are counted by their codes; so are those whose rows contradict each other.
+    Of a galaxy of which nothing is known it is kept why; so it is of one whose rows, or whose columns in one row,
+    contradict each other.
 
     Parameters
     ----------
     column, vocabulary
         A column, and in whose words it is; without them columns are known by their names.
     leave_out
-        Codes whose galaxies are left out, such as Spiral_Edge; one that the table does not hold is counted as 0.
+        Codes whose galaxies are left out, such as Spiral_Edge; a remark says which of them the table does not hold.
 
     Raises
     ------
@@ -74,34 +76,49 @@ def read_class_table(
         values_of(table, found, name=path.name).tolist() if one in _NUMBERS else texts_of(table, found, name=path.name)
         for one, found in columns.items()
     ]
-    without, met = {str(code) for code in leave_out}, set[str]()
+    without = {str(code) for code in leave_out}
+    unmet, nameless = set(without), 0
     labels: dict[str, Labels] = {}
-    untold: Counter[str] = Counter()
-    contradicted: set[str] = set()
+    untold: dict[str, str] = {}
+    contradicted: dict[str, str] = {}
     for object_id, *codes in zip(ids, *values, strict=True):
-        said = " ".join(_said(code) for code in codes)
-        told = labels_from(dict(zip(columns, codes, strict=True)))
-        unwanted = without & {said, *map(str, codes)}
-        met |= unwanted
-        if not object_id or unwanted or not _tells(told):
-            untold[said] += 1
-        elif _same(labels.setdefault(object_id, told), told):
-            continue
-        else:
-            contradicted.add(object_id)
-    for object_id in contradicted:
-        del labels[object_id]
-    if contradicted:
-        untold["rows that contradict each other"] = len(contradicted)
-    if not labels:
+        unmet -= set(map(_text, codes))
+        told = _told(columns, codes, without)
+        if not object_id:
+            nameless += 1
+        elif isinstance(told, str):
+            untold[object_id] = told
+        elif not _same(labels.setdefault(object_id, told), told):
+            contradicted[object_id] = "its rows contradict each other"
+    known = {name: told for name, told in labels.items() if name not in contradicted}
+    if not known:
+        why = "; ".join(list(dict.fromkeys([*contradicted.values(), *untold.values()]))[:5])
         raise ValueError(
-            f"{path.name}: tells the class of no galaxy; column {' and '.join(columns.values())} holds "
-            f"{', '.join(list(untold)[:5])}, in vocabulary {' and '.join(columns)}; name another by --column and "
-            f"--vocabulary (one of {', '.join(VOCABULARIES)})"
+            f"{path.name}: tells the class of no galaxy ({why or 'no row has an id'}); read were "
+            f"{' and '.join(f'column {found} as {one}' for one, found in columns.items())}: name another by --column "
+            f"and --vocabulary (one of {', '.join(VOCABULARIES)})"
         )
-    untold.update(dict.fromkeys(sorted(without - met), 0))  # a misspelt one shows
-    places = _positions(table, ids, path.name)
-    return ClassTable(name=path.name, vocabularies=tuple(columns), labels=labels, positions=places, untold=untold)
+    return ClassTable(
+        name=path.name,
+        vocabularies=tuple(columns),
+        labels=known,
+        positions=_positions(table, ids, path.name),
+        untold={name: why for name, why in (untold | contradicted).items() if name not in known},
+        remarks=(
+            *([f"{nameless} rows have no id"] if nameless else []),
+            *(f"no galaxy is {code}, which was to be left out" for code in sorted(unmet)),
+        ),
+    )
+
+
+def _told(columns: Mapping[str, str], codes: Sequence[str | float | int], without: set[str]) -> Labels | str:
+    """What a row tells of its galaxy, or why it tells nothing; columns by vocabulary."""
+    texts = dict(zip(columns.values(), map(_text, codes), strict=True))
+    row = ", ".join(f"{name} {text}" if text else f"no {name}" for name, text in texts.items())
+    if without & set(texts.values()):
+        return f"to be left out: {row}"
+    told = labels_from(dict(zip(columns, codes, strict=True)))
+    return told if _tells(told) else f"class not known: {row}"
 
 
 def _columns(table: Any, column: str, vocabulary: str, name: str) -> dict[str, str]:
@@ -148,7 +165,7 @@ def _same(one: Labels, other: Labels) -> bool:
     return one == other or repr(one) == repr(other)  # NaN is not equal to itself
 
 
-def _said(code: str | float | int) -> str:
-    if not isinstance(code, str):
-        code = "" if math.isnan(code) else f"{code:g}"
-    return code or "nothing"
+def _text(code: str | float | int) -> str:
+    if isinstance(code, str):
+        return code
+    return "" if math.isnan(code) else f"{code:g}"

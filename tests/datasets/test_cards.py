@@ -6,7 +6,7 @@ PARTS = {
     "description": "Some galaxies.",
     "sizes": {"train": 8_000, "test": 1_000},
     "surveys": {"HSC": 5_000, "": 4_000},
-    "left_out": 3,
+    "left_out": {"no row in t.csv": 1_200, "class not known: t_type 99": 5, "torn": 1},
     "columns": [("image", "64 × 64 × 1", "uint8", "Picture, 8-bit brightness in bands grey")],
     "citation": "@article{x}",
 }
@@ -16,7 +16,9 @@ def test_a_card_says_what_how_many_from_where_and_how_to_open_it():
     text = card(**PARTS)
     assert text.startswith("# spiral_arms 1.0.0\n\nSome galaxies.\n")
     assert "9,000 galaxies: 8,000 train, 1,000 test. By survey: 5,000 HSC, 4,000 unknown." in text
-    assert "3 more were left out" in text
+    assert "1,206 more were left out" in text
+    assert "\n- 1,200: no row in t.csv\n- 5: class not known: t_type 99\n" in text
+    assert "torn" not in text  # of its own; left_out.jsonl says it
     assert "| `image` | 64 × 64 × 1 | uint8 | Picture, 8-bit brightness in bands grey |" in text
     assert 'builder_from_directory("spiral_arms/1.0.0")' in text
     assert "belong to their surveys" in text
@@ -32,7 +34,7 @@ def test_a_card_says_whose_look_galaxies_are_in_and_what_is_one_galaxy():
 
 
 def test_mocks_belong_to_no_survey_and_nothing_left_out_is_not_mentioned():
-    text = card(**(PARTS | {"surveys": {"mock": 9_000}, "left_out": 0, "citation": ""}))
+    text = card(**(PARTS | {"surveys": {"mock": 9_000}, "left_out": {}, "citation": ""}))
     assert "belong to their surveys" not in text
     assert "left out" not in text
     assert "Cite whoever took the images" in text

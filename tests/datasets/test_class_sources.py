@@ -61,11 +61,17 @@ def test_a_store_gives_its_galaxies_with_what_a_table_says(tmp_path):
         store.add(cutout)
     names = list(store.galaxies())
     table = a_table(**{names[0]: Labels(morphology="E"), names[2]: Labels(winding="Z")})
-    first, second = classes_from_store(store, table, **KIND)
+    first, second, *others = classes_from_store(store, table, **KIND)
+    assert [(one.name, one.reason) for one in others] == [
+        (name, f"{name}: no row in table.csv") for name in (names[1], names[3])
+    ]
     assert (first.object_id, first.labels.morphology, first.survey) == (names[0], "E", "mock")
     assert (second.object_id, second.labels.label("spiral")) == (names[2], "spiral")
     np.testing.assert_array_equal(first.image, class_picture(store.cutout(names[0]), ("grey",), 32))
-    with pytest.raises(ValueError, match=r"table.csv: tells the class of no galaxy in .*labels"):
+    with pytest.raises(
+        ValueError,
+        match=r"table.csv: tells the class of no galaxy in .*labels; it has classes of other, and there are mock-",
+    ):
         list(classes_from_store(store, a_table(other=Labels(morphology="E")), **KIND))
 
 
@@ -83,14 +89,16 @@ def test_a_galaxy_that_lacks_a_band_is_left_out_and_the_others_go_on(tmp_path):
 
 def test_pictures_and_a_table_will_do_without_a_store(tmp_path):
     pixels = {
-        name: picture_file(tmp_path / f"{name}.png", seed=seed) for seed, name in enumerate(("001", "002", "003"))
+        name: picture_file(tmp_path / f"{name}.png", seed=seed)
+        for seed, name in enumerate(("001", "002", "003", "004"))
     }
-    (tmp_path / "classes.csv").write_text("OBJID,NAME\n001,Spiral_CW\n002,Elliptical\n009,Elliptical\n")
+    (tmp_path / "classes.csv").write_text("OBJID,NAME\n001,Spiral_CW\n002,Elliptical\n004,Merger\n009,Elliptical\n")
     table = read_class_table(tmp_path / "classes.csv", column="NAME", vocabulary="galaxy_zoo_1")
-    first, second = classes_from_files([tmp_path], table, bands=("grey",), image_size=24)
+    first, second, *others = classes_from_files([tmp_path], table, bands=("grey",), image_size=24)
+    assert [one.reason for one in others] == ["003: no row in classes.csv", "004: class not known: NAME Merger"]
     assert [first.labels.winding, second.labels.winding] == ["Z", "none"]
     np.testing.assert_array_equal(first.image, pixels["001"])
-    with pytest.raises(ValueError, match=r"tells the class of no galaxy in .*003.png; ids are the files' names"):
+    with pytest.raises(ValueError, match=r"no galaxy in .*003.png; it has classes of 001, 002, 009, and there are 003"):
         list(classes_from_files([tmp_path / "003.png"], table, bands=("grey",), image_size=24))
 
 
@@ -174,10 +182,12 @@ def test_galaxies_of_another_snapshot_keep_its_split(tmp_path):
     }
     kind = {"bands": ("grey",), "image_size": 8}
     table = a_table(**dict.fromkeys(others, Labels(morphology="E")))
-    there = [replace(one, split=others[one.object_id]) for one in classes_from_files([tmp_path], table, **kind)]
+    examples = classes_from_files([tmp_path], table, **kind)
+    there = [one if isinstance(one, Unreadable) else replace(one, split=others[one.object_id]) for one in examples]
     snapshot = build_class_snapshot(there, tmp_path / "sets", **kind)
     table = a_table(**dict.fromkeys(("here", "named"), Labels(morphology="E")))
-    found = {one.object_id: one.split for one in classes_from_files([tmp_path], table, agree_with=[snapshot], **kind)}
+    examples = classes_from_files([tmp_path], table, agree_with=[snapshot], **kind)
+    found = {one.object_id: one.split for one in examples if not isinstance(one, Unreadable)}
     assert found == {"here": others["there"], "named": others["named"]}
 
 

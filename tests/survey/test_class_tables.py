@@ -24,23 +24,43 @@ def test_words_of_galaxy_zoo_become_labels_and_ids_stay_text(tmp_path):
     assert set(found.labels) == {"587722981733826738", "0012"}
     assert found.labels["0012"].winding == "none"
     assert found.labels["587722981733826738"].winding == "Z"
-    assert (found.untold, found.positions, found.vocabularies) == ({"DontKnow": 2, "Merger": 1}, {}, ("galaxy_zoo_1",))
+    dont_know = "class not known: NAME DontKnow"
+    assert found.untold == {"3": dont_know, "4": "class not known: NAME Merger", "5": dont_know}
+    assert (found.positions, found.vocabularies, found.remarks) == ({}, ("galaxy_zoo_1",), ())
 
 
-def test_codes_that_are_not_wanted_are_left_out_and_counted(tmp_path):
+def test_codes_that_are_not_wanted_are_left_out_and_said(tmp_path):
     path = written(tmp_path, "ID,NAME\na,Spiral_Edge\nb,Spiral_CW\nc,Spiral_Edge\n")
     found = read_class_table(path, **ZOO, leave_out=("Spiral_Edge",))
-    assert (list(found.labels), found.untold) == (["b"], {"Spiral_Edge": 2})
+    assert (list(found.labels), found.remarks) == (["b"], ())
+    assert found.untold == dict.fromkeys("ac", "to be left out: NAME Spiral_Edge")
     misspelt = read_class_table(path, **ZOO, leave_out=("Spiral_Egde",))
-    assert (len(misspelt.labels), misspelt.untold) == (3, {"Spiral_Egde": 0})
+    assert (len(misspelt.labels), misspelt.untold) == (3, {})
+    assert misspelt.remarks == ("no galaxy is Spiral_Egde, which was to be left out",)
 
 
-def test_unknown_t_types_are_left_out_and_counted(tmp_path):
+def test_unknown_t_types_are_left_out_and_said(tmp_path):
     types = {"object_id": ["a", "b", "c", "d"], "TT": np.ma.masked_values([-5.0, 99.0, 3.0, -1e9], -1e9)}
     Table(types).write(tmp_path / "t.ecsv")
     found = read_class_table(tmp_path / "t.ecsv")
     assert {name: labels.t_type for name, labels in found.labels.items()} == {"a": -5.0, "c": 3.0}
-    assert found.untold == {"99": 1, "nothing": 1}
+    assert found.untold == {"b": "class not known: TT 99", "d": "class not known: no TT"}
+
+
+def test_what_no_column_tells_is_said_of_each_by_its_name(tmp_path):
+    path = written(tmp_path, "id,morphology,t_type\na,,99\nb,E,\nc,,\n,E,\na,,99\n")
+    found = read_class_table(path)
+    assert list(found.labels) == ["b"]
+    assert found.untold == {
+        "a": "class not known: no morphology, t_type 99",
+        "c": "class not known: no morphology, no t_type",
+    }
+    assert found.remarks == ("1 rows have no id",)
+
+
+def test_a_galaxy_that_one_of_its_rows_tells_of_is_known(tmp_path):
+    found = read_class_table(written(tmp_path, "id,t_type\na,99\na,5\na,99\n"))
+    assert (list(found.labels), found.untold) == (["a"], {})
 
 
 def test_what_we_write_of_experts_classes_is_read_with_positions(tmp_path):
@@ -59,7 +79,7 @@ def test_efigis_table_tells_types_and_senses(tmp_path):
     found = read_class_table(written(tmp_path, heads + rows, "EFIGI_attributes.txt"))
     assert found.labels["PGC1"] == Labels(morphology="Sp", winding="Z", t_type=3.0)
     assert found.labels["PGC2"] == Labels(morphology="E", winding="none", t_type=-5.0)
-    assert found.untold == {"11 -1": 1}
+    assert found.untold == {"PGC3": "class not known: T 11, Arm_Rotation -1"}
 
 
 def test_the_real_table_of_efigi_is_read_whole(real_data):
@@ -67,14 +87,14 @@ def test_the_real_table_of_efigi_is_read_whole(real_data):
     kinds = Counter(labels.morphology for labels in found.labels.values())
     assert (kinds["E"], kinds["S0"], kinds["Sp"]) == (289, 733, 3119)
     assert found.labels["PGC0047404"].winding == "S"  # M 51
-    assert len(found.labels) + sum(found.untold.values()) == 4458
+    assert len(found.labels) + len(found.untold) == 4458
 
 
 def test_a_galaxy_whose_rows_contradict_each_other_is_left_out(tmp_path):
     path = written(tmp_path, "id,morphology\na,E\na,Sp\nb,S0\nb,S0\n")
     found = read_class_table(path)
     assert list(found.labels) == ["b"]
-    assert found.untold == {"rows that contradict each other": 1}
+    assert found.untold == {"a": "its rows contradict each other"}
 
 
 @pytest.mark.parametrize(
@@ -85,8 +105,12 @@ def test_a_galaxy_whose_rows_contradict_each_other_is_left_out(tmp_path):
         ("id,NAME\na,E\n", {"column": "NAME"}, "a column is named, but no vocabulary"),
         ("id,NAME\na,E\n", {"vocabulary": "morphology"}, "a vocabulary is named, but no column"),
         ("id,NAME\na,E\n", {"column": "NAME", "vocabulary": "hubble"}, "vocabulary 'hubble'; wanted one of morphology"),
-        ("id,NAME\na,blob\nb,smudge\n", ZOO, "tells the class of no galaxy; column NAME holds blob, smudge"),
-        ("id,t_type\na,99\n", {}, "tells the class of no galaxy; column t_type holds 99"),
+        (
+            "id,NAME\na,blob\nb,smudge\n",
+            ZOO,
+            r"no galaxy \(class not known: NAME blob; class not known: NAME smudge\); read",
+        ),
+        ("id,t_type\na,99\n", {}, r"tells the class of no galaxy \(class not known: t_type 99\)"),
         ("x,morphology\n1.5,E\n", {}, "no column of ids among x, morphology"),
         ("id,t_type\na,early\n", {}, "t_type holds text; wanted numbers"),
     ],
@@ -100,4 +124,4 @@ def test_real_classes_of_galaxy_zoo_are_counted(real_data):
     found = read_class_table(real_data / "gz1" / "subset.csv", **ZOO)
     senses = Counter(labels.winding for labels in found.labels.values())
     assert senses == {"none": 500, "Z": 414, "S": 436, "": 300}
-    assert found.untold == {"DontKnow": 30, "Merger": 60}
+    assert Counter(found.untold.values()) == {"class not known: NAME DontKnow": 30, "class not known: NAME Merger": 60}
