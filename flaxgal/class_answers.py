@@ -159,15 +159,22 @@ class Tally:
     doubts: Counter[str] = field(default_factory=Counter)
     do_not_trust: int = 0
     unclassified: int = 0
-    """Rows of a given catalogue without an answer."""
+    """Galaxies of a given catalogue without an answer."""
+    unmatched: int = 0
+    """Galaxies with an answer that a given catalogue has no row for: they are not in the table."""
 
     @property
     def galaxies(self) -> int:
-        """Those with an answer."""
+        """Those in the table with an answer."""
         return self.by_class.total()
 
+    @property
+    def classified(self) -> int:
+        """Those with an answer, in the table or not."""
+        return self.galaxies + self.unmatched
+
     def add(self, classes: Iterable[str], flags: np.ndarray) -> None:
-        """Count some more rows."""
+        """Count some more galaxies."""
         answered = (flags & Doubt.UNCLASSIFIED) == 0
         self.by_class.update(name for name in classes if name)
         self.unclassified += int((~answered).sum())

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from jaxtyping import Bool
 
 from flaxgal.class_answers import DOUBT_MEANINGS, DOUBTS, ClassRow, Tally, Terms, class_columns, galaxy_columns
 from flaxgal.class_summary import probability_columns
@@ -27,10 +28,12 @@ from flaxgal.survey.schemas import SCHEMAS, LabelSchema
 if TYPE_CHECKING:
     from astropy.table import Column, Table
 
-__all__ = ["Catalogue", "finished_tally", "read_given", "spiral_classes", "spirals_in", "write_classes"]
+__all__ = ["UNMATCHED", "Catalogue", "finished_tally", "read_given", "spiral_classes", "spirals_in", "write_classes"]
 
 PIECE = 1000
 """Rows that are made a table at a time."""
+UNMATCHED = "unmatched_galaxies"
+"""Where a table's metadata says how many galaxies were classified that the given catalogue has no row for."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,6 +45,12 @@ class Catalogue:
     object_ids: list[str]
     """Of each row; empty where it has none."""
     id_column: str
+
+    @property
+    def is_first(self) -> Bool[np.ndarray, " row"]:
+        """Whether a row is the first of its galaxy; what galaxies rows without id are of, nobody knows."""
+        places = {object_id: row for row, object_id in reversed(list(enumerate(self.object_ids)))}
+        return np.array([not one or places[one] == row for row, one in enumerate(self.object_ids)], bool)
 
 
 def read_given(path: Path, *, id_column: str = "") -> Catalogue:
@@ -81,14 +90,14 @@ def write_classes(
     catalogue : a table that gets the answers beside its own columns.
     about : further metadata.
     """
-    tally = Tally()
+    tally = Tally(unmatched=about.get(UNMATCHED, 0))
     pieces = _pieces(rows, terms) if catalogue is None else _joined_pieces(catalogue, row_of, terms)
     empty, tables = pieces
-    prefix = empty.meta.get("prefix", "")
+    prefix, firsts = empty.meta.get("prefix", ""), _firsts(catalogue)
 
     def counted() -> Iterator[Table]:
         for table in tables:
-            tally.add(table[f"{prefix}class"].tolist(), np.asarray(table[f"{prefix}trust_flags"]))
+            _count(tally, table, prefix, firsts)
             yield table
 
     _keep_aside(empty.meta, {**terms.said(), **about})
@@ -99,7 +108,9 @@ def write_classes(
     return tally
 
 
-def finished_tally(path: Path, terms: Terms, about: Mapping[str, Any]) -> Tally | None:
+def finished_tally(
+    path: Path, terms: Terms, about: Mapping[str, Any], catalogue: Catalogue | None = None
+) -> Tally | None:
     """What is in a table that an earlier call finished; None if it is not there, or of other galaxies.
 
     Raises
@@ -123,8 +134,8 @@ def finished_tally(path: Path, terms: Terms, about: Mapping[str, Any]) -> Tally 
         raise ValueError(f"{path}: holds classes told with {found}, wanted are {asked}; choose another --out")
     if any(table.meta.get(name) != value for name, value in about.items()):
         return None
-    tally, prefix = Tally(), table.meta.get("prefix", "")
-    tally.add(table[f"{prefix}class"].tolist(), np.asarray(table[f"{prefix}trust_flags"]))
+    tally = Tally(unmatched=table.meta.get(UNMATCHED, 0))
+    _count(tally, table, table.meta.get("prefix", ""), _firsts(catalogue))
     return tally
 
 
@@ -161,6 +172,18 @@ def _ours(path: Path) -> Table | None:
             table = read_whole(path)
             return table if str(table.meta.get("software", "")).startswith("flaxgal ") else None
     return None
+
+
+def _firsts(catalogue: Catalogue | None) -> Iterator[bool]:
+    """Of each row of a table, whether its galaxy has not come before."""
+    return itertools.repeat(True) if catalogue is None else iter(catalogue.is_first.tolist())
+
+
+def _count(tally: Tally, table: Table, prefix: str, firsts: Iterator[bool]) -> None:
+    """Add the galaxies of a table, or of a piece of one, to the tally."""
+    first = np.array(list(itertools.islice(firsts, len(table))), bool)
+    classes, flags = (np.asarray(table[f"{prefix}{name}"])[first] for name in ("class", "trust_flags"))
+    tally.add(classes.tolist(), flags)
 
 
 def _pieces(rows: Callable[[], Iterable[ClassRow]], terms: Terms) -> tuple[Table, Iterator[Table]]:

@@ -162,18 +162,24 @@ def _classify(found: Any, inputs: tuple[Path, ...], catalogue: Path | None) -> t
     counts = counted(found, "galaxies classified", number_of(inputs), kept=Kept, last=Told)
     if (told := counts.last) is None:
         return None, closing("0 galaxies classified: no table written", 0, counts.left_out)
-    done, kept = (told.tally.galaxies,) * 2 if told.was_there else (counts.done, counts.kept)
     _say_doubts(told, catalogue)
-    each = ", ".join(f"{told.tally.by_class[name]} {name}" for name in told.schema.classes if told.tally.by_class[name])
-    return told, closing(f"{done} galaxies classified{already(kept)} ({each}): {told.path}", done, counts.left_out)
+    return told, closing(_summary(told, counts.kept, catalogue), told.tally.classified, counts.left_out)
+
+
+def _summary(told: Told, kept: int, catalogue: Path | None) -> str:
+    tally = told.tally
+    each = ", ".join(f"{tally.by_class[name]} {name}" for name in told.schema.classes if tally.by_class[name])
+    known = already(tally.classified if told.was_there else kept)
+    some = f", {tally.galaxies} of them in {catalogue}" if tally.unmatched else ""
+    return f"{tally.classified} galaxies classified{known}{some} ({each}): {told.path}"
 
 
 def _say_doubts(told: Told, catalogue: Path | None) -> None:
     tally = told.tally
-    if told.unmatched:
-        say(f"{told.unmatched} classified galaxies have no row in {catalogue} and are not in {told.path}")
+    if tally.unmatched:
+        say(f"{tally.unmatched} classified galaxies have no row in {catalogue} and are not in {told.path}")
     if tally.unclassified:
-        say(f"{tally.unclassified} rows of {catalogue} have no image here: their classes are empty")
+        say(f"{tally.unclassified} galaxies of {catalogue} have no image here: their classes are empty")
     if tally.do_not_trust:
         reasons = ", ".join(f"{number} {words}" for words, number in tally.doubts.items())
         say(f"{tally.do_not_trust} of {tally.galaxies} answers are not to be trusted: {reasons}")

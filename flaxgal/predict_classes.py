@@ -24,7 +24,7 @@ from jaxtyping import Float, UInt8
 from flaxgal.calibration import Calibration, calibration_of
 from flaxgal.checkpoint import ClassifierRun, Run, load_classifier, load_run
 from flaxgal.class_answers import ClassRow, Tally, Terms
-from flaxgal.class_catalogue import Catalogue, finished_tally, read_given, spirals_in, write_classes
+from flaxgal.class_catalogue import UNMATCHED, Catalogue, finished_tally, read_given, spirals_in, write_classes
 from flaxgal.classify import oriented_logits, probabilities
 from flaxgal.config import PredictConfig
 from flaxgal.config.trust import TrustConfig
@@ -77,8 +77,6 @@ class Told:
     schema: LabelSchema
     """What the galaxies were told apart by."""
     tally: Tally
-    unmatched: int = 0
-    """Galaxies that the given catalogue has no row for."""
     was_there: bool = False
     """Whether an earlier call had finished it."""
 
@@ -125,7 +123,7 @@ def predict_classes(
     about = {"inputs": _digest(inputs)}
     if given is not None and catalogue is not None:
         about |= {"catalogue": given.name, "catalogue_stamp": stamp_of(catalogue)}
-    if (found := finished_tally(out, terms, about)) is not None:
+    if (found := finished_tally(out, terms, about, given)) is not None:
         yield Told(out, terms.schema, found, was_there=True)
         return
     if given is not None:
@@ -368,10 +366,9 @@ def _write(
         line = journal.taken(object_id)
         return None if line is None else ClassRow.from_json(line.row)
 
-    tally = write_classes(out, terms, rows, row_of, catalogue=given, about=about)
-    ids = set() if given is None else set(given.object_ids)
-    unmatched = 0 if given is None else sum(object_id not in ids for object_id in journal.object_ids())
-    return Told(out, terms.schema, tally, unmatched)
+    if given is not None:
+        about = about | {UNMATCHED: len(set(journal.object_ids()) - set(given.object_ids))}
+    return Told(out, terms.schema, write_classes(out, terms, rows, row_of, catalogue=given, about=about))
 
 
 def _or_nan(degrees: float | None) -> float:
