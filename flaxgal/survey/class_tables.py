@@ -13,7 +13,7 @@ from typing import Any
 
 from flaxgal.survey.catalog import object_ids, positions_deg, read_table, texts_of, values_of
 from flaxgal.survey.nair_abraham import T_NAMES
-from flaxgal.survey.schemas import VOCABULARIES, Labels, labels_from
+from flaxgal.survey.schemas import VOCABULARIES, Labels, labels_from, spelt
 
 __all__ = ["ClassTable", "read_class_table"]
 
@@ -82,11 +82,16 @@ def read_class_table(
     untold: dict[str, str] = {}
     contradicted: dict[str, str] = {}
     for object_id, *codes in zip(ids, *values, strict=True):
-        unmet -= set(map(_text, codes))
-        told = _told(columns, codes, without)
+        unmet -= set(map(spelt, codes))
         if not object_id:
             nameless += 1
-        elif isinstance(told, str):
+            continue
+        try:
+            told = _told(columns, codes, without)
+        except ValueError as error:
+            contradicted[object_id] = str(error)
+            continue
+        if isinstance(told, str):
             untold[object_id] = told
         elif not _same(labels.setdefault(object_id, told), told):
             contradicted[object_id] = "its rows contradict each other"
@@ -112,8 +117,14 @@ def read_class_table(
 
 
 def _told(columns: Mapping[str, str], codes: Sequence[str | float | int], without: set[str]) -> Labels | str:
-    """What a row tells of its galaxy, or why it tells nothing; columns by vocabulary."""
-    texts = dict(zip(columns.values(), map(_text, codes), strict=True))
+    """What a row tells of its galaxy, or why it tells nothing; columns by vocabulary.
+
+    Raises
+    ------
+    ValueError
+        If the row contradicts itself.
+    """
+    texts = dict(zip(columns.values(), map(spelt, codes), strict=True))
     row = ", ".join(f"{name} {text}" if text else f"no {name}" for name, text in texts.items())
     if without & set(texts.values()):
         return f"to be left out: {row}"
@@ -163,9 +174,3 @@ def _tells(labels: Labels) -> bool:
 
 def _same(one: Labels, other: Labels) -> bool:
     return one == other or repr(one) == repr(other)  # NaN is not equal to itself
-
-
-def _text(code: str | float | int) -> str:
-    if isinstance(code, str):
-        return code
-    return "" if math.isnan(code) else f"{code:g}"

@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float32
 
-__all__ = ["SCHEMAS", "VOCABULARIES", "LabelSchema", "Labels", "labels_from", "schema_named"]
+__all__ = ["SCHEMAS", "VOCABULARIES", "LabelSchema", "Labels", "labels_from", "schema_named", "spelt"]
 
 Range = tuple[float, float]
 Code = tuple[str, "str | Range", str]
@@ -141,18 +141,33 @@ def labels_from(codes: Mapping[str, str | float | int]) -> Labels:
     """What a catalogue's codes, by vocabulary, tell of a galaxy.
 
     A winding sense that one of them tells outright counts more than none, which follows from E and S0.
+
+    Raises
+    ------
+    ValueError
+        If two of them tell different morphologies, or one S and another Z.
     """
-    found = {
-        schema: [label for one, code in codes.items() if (label := SCHEMAS[schema].class_of(code, one))]
+    told = {
+        schema: {one: label for one, code in codes.items() if (label := SCHEMAS[schema].class_of(code, one))}
         for schema in ("morphology", "winding")
     }
-    senses = sorted(found["winding"], key=lambda label: label == "none")
+    senses = {one: label for one, label in told["winding"].items() if label != "none"}
+    for labels in (told["morphology"], senses):
+        if len(set(labels.values())) > 1:
+            raise ValueError(" and ".join(f"{one} {spelt(codes[one])}" for one in labels) + " contradict each other")
     t_type = float(codes.get("t_type", math.nan))
     return Labels(
-        morphology=next(iter(found["morphology"]), ""),
-        winding=next(iter(senses), ""),
+        morphology=next(iter(told["morphology"].values()), ""),
+        winding=next(iter((senses or told["winding"]).values()), ""),
         t_type=t_type if SCHEMAS["t_type"].class_of(t_type, "t_type") else math.nan,
     )
+
+
+def spelt(code: str | float | int) -> str:
+    """A catalogue's code as people write it, a number without needless digits; nothing for NaN."""
+    if isinstance(code, str):
+        return code
+    return "" if math.isnan(code) else f"{code:g}"
 
 
 def schema_named(name: str) -> LabelSchema:

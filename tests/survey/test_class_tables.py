@@ -97,6 +97,16 @@ def test_a_galaxy_whose_rows_contradict_each_other_is_left_out(tmp_path):
     assert found.untold == {"a": "its rows contradict each other"}
 
 
+def test_a_galaxy_whose_columns_contradict_each_other_is_left_out_whatever_other_rows_say(tmp_path):
+    rows = "a,E,5\nb,Sp,5\nc,S0,9.4\nc,S0,-1\nd,irr,5\ne,E,99\n"
+    found = read_class_table(written(tmp_path, f"id,morphology,TT\n{rows}"))
+    assert list(found.labels) == ["b", "d", "e"]
+    assert found.untold == {
+        "a": "morphology E and t_type 5 contradict each other",
+        "c": "morphology S0 and t_type 9.4 contradict each other",
+    }
+
+
 @pytest.mark.parametrize(
     ("text", "options", "sentence"),
     [

@@ -88,6 +88,20 @@ def test_efigi_tells_the_sense_where_its_arms_turn_one_way():
     assert labels_from({"t_type": -5, "efigi_rotation": -1}).winding == "none"
 
 
+@pytest.mark.parametrize(
+    ("codes", "sentence"),
+    [
+        ({"morphology": "E", "t_type": 5.0}, "morphology E and t_type 5 contradict each other"),
+        ({"t_type": 0.0, "morphology": "Sp"}, "t_type 0 and morphology Sp contradict each other"),
+        ({"morphology": "E", "winding": "Z"}, "morphology E and winding Z contradict each other"),
+        ({"winding": "S", "efigi_rotation": 1.0}, "winding S and efigi_rotation 1 contradict each other"),
+    ],
+)
+def test_codes_that_contradict_each_other_tell_nothing(codes, sentence):
+    with pytest.raises(ValueError, match=f"^{sentence}$"):
+        labels_from(codes)
+
+
 def test_a_class_is_its_own_code_whatever_its_case():
     assert SCHEMAS["spiral"].class_of("Not_Spiral") == "not spiral"
     assert SCHEMAS["morphology"].class_of("irr") == ""
