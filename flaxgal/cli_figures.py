@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -20,8 +20,10 @@ if TYPE_CHECKING:
     from astropy.table import Table
 
     from flaxgal.figures.thumbnails import Spiral
+    from flaxgal.inputs import Source
+    from flaxgal.masks import Masks
     from flaxgal.measure.relations import Relation
-    from flaxgal.survey.cutout import Cutout
+    from flaxgal.survey.cutout import Cutout, Unreadable
 
 __all__ = ["figures"]
 
@@ -30,6 +32,8 @@ _RATIO = re.compile(r"flux_ratio_(?!(?:mask_)?error_|gamma22$).+")
 _NO_ARMS = "no_arms"
 _UNTRUE = ("mask_everything", "no_galaxy", "negative_light", _NO_ARMS)
 """Flags whose galaxies say nothing about arms at large; without arms the ratio is 0 by definition."""
+_FEW = 20
+"""Reasons that are said; more would hide what else is said."""
 
 
 def figures(
@@ -40,6 +44,7 @@ def figures(
     leave_out: tuple[str, ...] = _UNTRUE,
     inputs: tuple[Path, ...] = (),
     masks: Path | None = None,
+    labels: str = "",
     arms: Path | None = None,
     gallery: int = 5000,
     resamples: int = 500,
@@ -56,28 +61,36 @@ def figures(
         leave_out: Galaxies with any of these flags do not enter the statistics; they stay in the gallery. Without
             no_arms among them, galaxies whose mask is empty count with a ratio of 0.
         inputs: The cutouts that were measured; with --masks they make the gallery.
-        masks: Folder that `flaxgal predict` wrote.
+        masks: Folder that `flaxgal predict` wrote, or other masks that `flaxgal measure` takes.
+        labels: Whose masks of a label store: consensus (when not given), latest, staple or annotator:NAME.
         arms: The table of arms; beside the catalogue when not given.
         gallery: Most galaxies on the page; of more, every second, third … is shown.
         resamples: Bootstrap resamples behind each interval.
         seed: Of the bootstrap.
     """
-    from flaxgal.measure.catalogue import read_catalogue
+    from flaxgal.masks import masks_from
+    from flaxgal.measure.catalogue import arms_path, read_catalogue
 
     if bool(inputs) != (masks is not None):
         raise ValueError("the gallery needs both --inputs (the cutouts) and --masks (what predict wrote); give both")
+    if gallery < 1:
+        raise ValueError(f"--gallery {gallery}; give 1 galaxy or more, or leave --inputs out for none")
+    for path in inputs:
+        if not path.exists():
+            raise ValueError(f"{path}: no such file or folder; expected the cutouts that were measured")
+    outlines = None if masks is None else masks_from(masks, labels)
     if resamples < 2:
         raise ValueError(f"--resamples {resamples}; give 2 or more, and some hundreds for intervals to rely on")
     table = read_catalogue(catalogue)
     _check_flags(leave_out)
     chosen = list(columns) or _ratios(table)
     _check_columns(table, chosen, catalogue)
+    beside = arms_path(catalogue)
+    spirals = read_catalogue(arms or beside) if arms or beside.exists() else None
     out.mkdir(parents=True, exist_ok=True)
     _statistics(table, chosen, out, leave_out=leave_out, resamples=resamples, seed=seed)
-    if masks is not None:
-        found = arms or catalogue.with_name(f"{catalogue.stem}-arms{catalogue.suffix}")
-        spirals = read_catalogue(found) if found.exists() else None
-        page = _gallery(table, inputs, masks, spirals, out / "gallery.html", most=gallery)
+    if outlines is not None:
+        page = _gallery(table, inputs, outlines, spirals, out / "gallery.html", most=gallery)
         print(f"a page of the galaxies, for any browser: {page}")
     return 0
 
@@ -221,27 +234,32 @@ def _label(ratio: str) -> str:
     return f"arms / total ({ratio.removeprefix('flux_ratio_')})"
 
 
-def _gallery(table: Table, inputs: Sequence[Path], masks: Path, arms: Table | None, page: Path, *, most: int) -> Path:
+def _gallery(table: Table, inputs: Sequence[Path], masks: Masks, arms: Table | None, page: Path, *, most: int) -> Path:
     """Make the page of at most so many galaxies, evenly spread over the catalogue."""
     from flaxgal.figures.gallery import write_gallery
-    from flaxgal.inputs import cutouts_from, number_of
-    from flaxgal.survey.catalog import values_of
-    from flaxgal.survey.cutout import Cutout
+    from flaxgal.survey.cutout import Unreadable
 
-    if most < 1:
-        raise ValueError(f"--gallery {most}; give 1 galaxy or more, or leave --inputs out for none")
     shown = table[:: max(1, -(-len(table) // most))]
     if len(shown) < len(table):
         say(f"the page shows {len(shown)} of {len(table)} galaxies; --gallery {len(table)} shows all")
     rows = {str(row["object_id"]): row for row in shown}
+    others = {str(object_id) for object_id in table["object_id"]} - rows.keys()
     spirals = _arms_of(arms)
     found: dict[str, bytes] = {}
-    for cutout in track(cutouts_from(inputs), "galaxies looked at", number_of(inputs)):
-        if isinstance(cutout, Cutout) and cutout.object_id in rows:
-            found[cutout.object_id] = _picture(cutout, rows[cutout.object_id], masks, spirals[cutout.object_id])
+    unreadable, bare = [], []
+    for item in track(_seen(inputs, rows, others), "pictures made", len(rows)):
+        if isinstance(item, Unreadable):
+            unreadable.append(item.reason)
+            continue
+        cutout, image = item
+        mask, reason = _outline(cutout, masks, image)
+        bare += [reason] if reason else []
+        found[cutout.object_id] = _picture(cutout, rows[cutout.object_id], mask, spirals[cutout.object_id])
+    _say_why("of the inputs cannot be read", unreadable)
+    _say_why("galaxies have no outline of their arms on the page", bare)
     if without := len(shown) - len(found):
         say(f"{without} galaxies of the catalogue are not among the inputs: they have no picture on the page")
-    ratio = max(_ratios(table), key=lambda name: np.isfinite(values_of(table, name)).sum(), default="")
+    ratio = _shown_ratio(table)
     lines = (
         ((_label(ratio), ratio, ratio.replace("ratio_", "ratio_error_", 1)), ("z", "photoz_best", "")),
         (("arms", "number_of_arms", ""), ("", "chirality", ""), ("pitch", "pitch_angle_deg", "pitch_angle_error_deg")),
@@ -250,15 +268,74 @@ def _gallery(table: Table, inputs: Sequence[Path], masks: Path, arms: Table | No
     return write_gallery(shown, pictures, page, title=f"{len(shown)} galaxies and their arms", lines=lines)
 
 
-def _picture(cutout: Cutout, row: Any, masks: Path, arms: Sequence[Any]) -> bytes:
-    """The thumbnail of a galaxy; without an outline where it has no prediction."""
+def _shown_ratio(table: Table) -> str:
+    """The flux ratio that most galaxies have; of several, that of r or else i, the first otherwise."""
+    from flaxgal.survey.catalog import values_of
+
+    names = [*("flux_ratio_r", "flux_ratio_i"), *_ratios(table)]
+    known = [name for name in names if name in table.colnames]
+    return max(known, key=lambda name: np.isfinite(values_of(table, name)).sum(), default="")
+
+
+def _say_why(what: str, reasons: Sequence[str]) -> None:
+    """Say how many there are of something, and why the first few."""
+    if reasons:
+        say(f"{len(reasons)} {what}:")
+    for reason in reasons[:_FEW]:
+        say(f"  {reason}")
+    if more := len(reasons) - len(reasons[:_FEW]):
+        say(f"  … and {more} more")
+
+
+def _seen(
+    inputs: Sequence[Path], wanted: Collection[str], others: Collection[str]
+) -> Iterator[tuple[Cutout, Path | None] | Unreadable]:
+    """The wanted galaxies among the inputs, with their files, and what cannot be read, until all are found.
+
+    A galaxy that is called as one of the others is not read.
+    """
+    from flaxgal.inputs import Files, sources_from
+    from flaxgal.survey.cutout import Unreadable
+
+    missing = set(wanted)
+    for source in sources_from(inputs):
+        if not missing:
+            return
+        if _expected_id(source) in others:
+            continue
+        item = source.read()
+        if isinstance(item, Unreadable):
+            yield item
+        elif item.object_id in missing:
+            missing.discard(item.object_id)
+            yield item, source.paths[0] if isinstance(source, Files) else None
+
+
+def _expected_id(source: Source) -> str:
+    """What a galaxy is called, as far as that is told without opening its file."""
+    from flaxgal.inputs import Files, Stored
+    from flaxgal.survey.headers import name_without_band, stem_of
+
+    if isinstance(source, Files):
+        return (stem_of if len(source.paths) == 1 else name_without_band)(source.paths[0].name)
+    return source.object_id if isinstance(source, Stored) else source.fields["object_id"]
+
+
+def _outline(cutout: Cutout, masks: Masks, image: Path | None) -> tuple[np.ndarray, str]:
+    """The arm mask of a galaxy; an empty one where there is none, and why."""
+    try:
+        drawn = masks.of(cutout, image)
+    except ValueError as error:
+        return np.zeros(cutout.image_shape, bool), str(error)
+    return np.asarray(drawn.arms > drawn.threshold), ""
+
+
+def _picture(cutout: Cutout, row: Any, mask: np.ndarray, arms: Sequence[Any]) -> bytes:
+    """The thumbnail of a galaxy."""
     from flaxgal.figures.thumbnails import jpeg, thumbnail
     from flaxgal.survey.display import lupton_rgb
-    from flaxgal.survey.prediction import prediction_path, read_prediction
     from flaxgal.survey.seen import is_mirror_image
 
-    path = prediction_path(cutout.object_id, masks)
-    mask = read_prediction(path).arm_mask if path.exists() else np.zeros(cutout.image_shape, bool)
     picture = lupton_rgb(cutout)
     reverse = cutout.first_row == "bottom", is_mirror_image(cutout.first_row, cutout.wcs)
     winding = 1 if reverse[0] != reverse[1] else -1
@@ -268,7 +345,7 @@ def _picture(cutout: Cutout, row: Any, masks: Path, arms: Sequence[Any]) -> byte
     image = thumbnail(
         picture,
         picture.mean(axis=2),
-        mask if mask.shape == cutout.image_shape else np.zeros(cutout.image_shape, bool),
+        mask,
         centre=(_number(row, "centre_y"), _number(row, "centre_x")),
         axis_ratio=_number(row, "axis_ratio"),
         position_angle_deg=_number(row, "position_angle_deg"),

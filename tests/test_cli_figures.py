@@ -5,13 +5,15 @@ from __future__ import annotations
 import json
 import math
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from astropy.table import Table
 
+from flaxgal import cli_figures
 from flaxgal.cli import run
-from flaxgal.survey.cutout import Cutout, write_cutout
+from flaxgal.survey.cutout import Cutout, read_cutout, write_cutout
 from flaxgal.survey.prediction import Prediction, write_prediction
 
 
@@ -132,6 +134,61 @@ def test_of_more_galaxies_than_the_page_takes_evenly_many_are_shown(measured, ca
     assert "shows 7 of 60" in capsys.readouterr().err
 
 
+def gallery_of(folder, *more: str) -> list[str]:
+    arguments = ["figures", str(folder / "arms.ecsv"), "--out", str(folder / "f"), "--resamples", "5"]
+    return [*arguments, "--inputs", str(folder / "cutouts"), "--masks", str(folder / "maps"), *more]
+
+
+def test_how_many_galaxies_lack_an_outline_is_said_and_why_maps_and_images_cannot_be_read(measured, capsys):
+    (measured / "maps" / "g02.arms.fits").write_bytes(b"no FITS")
+    (measured / "cutouts" / "broken.fits").write_bytes(b"no FITS")
+    assert run(gallery_of(measured)) == 0
+    said = capsys.readouterr().err
+    assert "2 galaxies have no outline of their arms on the page:" in said
+    assert "g03: no g03.arms.fits in" in said
+    assert "g02.arms.fits: found no prediction in it" in said
+    assert "1 of the inputs cannot be read:" in said
+    assert "broken.fits" in said
+
+
+def test_of_many_galaxies_without_an_outline_a_few_are_named(measured, capsys, monkeypatch):
+    monkeypatch.setattr(cli_figures, "_FEW", 1)
+    (measured / "maps" / "g02.arms.fits").unlink()
+    run(gallery_of(measured))
+    said = capsys.readouterr().err
+    assert said.count("run flaxgal predict on this galaxy") == 1
+    assert "… and 1 more" in said
+
+
+def test_only_images_of_galaxies_on_the_page_are_read(measured, monkeypatch):
+    from flaxgal import inputs
+
+    read = []
+
+    def counted(paths, **more):
+        read.append(paths[0].name)
+        return read_cutout(paths, **more)
+
+    monkeypatch.setattr(inputs, "read_cutout", counted)
+    for name in ("g00", "g30", "unlike"):
+        cutout = read_cutout(measured / "cutouts" / "g01.fits")
+        write_cutout(replace(cutout, object_id=name), measured / "cutouts" / f"{name}.fits")
+    (measured / "cutouts" / "g30.fits").rename(measured / "cutouts" / "z.fits")
+    run(gallery_of(measured, "--gallery", "2"))  # g00 and g30
+    assert read == ["g00.fits", "unlike.fits", "z.fits"]
+    _, data = page(measured / "f")
+    assert data["rows"] == 2
+
+
+def test_the_page_shows_the_ratio_of_r_where_as_many_galaxies_have_it(measured):
+    table = catalogue()
+    for band in ("g", "r"):
+        table[f"flux_ratio_{band}"] = table["flux_ratio_i"]
+    table.write(measured / "arms.ecsv", format="ascii.ecsv", overwrite=True)
+    run(gallery_of(measured))
+    assert page(measured / "f")[1]["lines"][0][0][1] == "flux_ratio_r"
+
+
 def test_the_page_shows_the_ratio_that_most_galaxies_have(measured):
     table = catalogue()
     table.add_column(np.where(np.arange(60) == 4, 0.3, math.nan).astype(np.float32), name="flux_ratio_g", index=1)
@@ -151,15 +208,19 @@ def test_the_page_shows_the_ratio_that_most_galaxies_have(measured):
         (["--resamples", "0"], "--resamples 0; give 2 or more"),
         (["--masks", "maps"], "needs both --inputs"),
         (["--inputs", "cutouts", "--masks", "maps", "--gallery", "0"], "give 1 galaxy or more"),
+        (["--inputs", "cutouts", "--masks", "nosuch"], "nosuch: no such folder; expected the one"),
+        (["--inputs", "nosuch", "--masks", "maps"], "nosuch: no such file or folder; expected the cutouts"),
+        (["--inputs", "cutouts", "--masks", "maps", "--arms", "nosuch.ecsv"], "nosuch.ecsv: no such file"),
     ],
 )
 def test_what_cannot_be_drawn_is_one_sentence(measured, capsys, more, sentence):
     table = catalogue()
     table["p"] = np.zeros((60, 3))
     table.write(measured / "arms.ecsv", format="ascii.ecsv", overwrite=True)
-    more = [str(measured / word) if word in ("maps", "cutouts") else word for word in more]
+    more = [str(measured / word) if word in ("maps", "cutouts", "nosuch", "nosuch.ecsv") else word for word in more]
     assert run(["figures", str(measured / "arms.ecsv"), "--out", str(measured / "f"), "--resamples", "5", *more]) == 2
     assert sentence in capsys.readouterr().err
+    assert not (measured / "f").exists()
 
 
 def without_arms(number: int) -> Table:
