@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -37,7 +38,7 @@ class ClassEvaluation:
     uncalibrated: Float64[np.ndarray, "n class"]
     """Probabilities without temperature scaling; the table's are with it."""
     path: Path
-    """The table on disk, NAME-VERSION-SPLIT.ecsv; the summary is the JSON file beside."""
+    """The table on disk, NAME-VERSION-DIGEST-SPLIT-orientations-N.ecsv; the summary is the JSON file beside."""
 
 
 def evaluate_classes(
@@ -52,7 +53,8 @@ def evaluate_classes(
 ) -> ClassEvaluation:
     """Score a classifier on a split of a snapshot; table and summary go to the run folder's evaluation/, or to `out`.
 
-    Galaxies whose class is not known are left out and counted.
+    Galaxies whose class is not known are left out and counted. What was scored is in the files' names: other galaxies,
+    though of a snapshot of the same name, and other orientations leave them as they are.
 
     Parameters
     ----------
@@ -81,6 +83,7 @@ def evaluate_classes(
         "step": run.step,
         "task": schema.name,
         "snapshot": f"{about.name}/{about.version}",
+        "digest": _digest(galaxies, schema),
         "split": split,
         "orientations": orientations,
         "not_compared": not_compared,
@@ -88,7 +91,7 @@ def evaluate_classes(
         **summarise_classes(table, schema, seed=seed),
         "calibration": calibration(truth, before, after, temperature=temperature, seed=seed),
     }
-    name = f"{about.name}-{about.version}-{split}"
+    name = f"{about.name}-{about.version}-{summary['digest']}-{split}-orientations-{orientations}"
     path = write_evaluation(out or Path(run_folder) / "evaluation", name, table, summary)
     return ClassEvaluation(
         galaxies=table, summary=summary, examples=galaxies, schema=schema, uncalibrated=before, path=path
@@ -136,6 +139,14 @@ def _add_numbers(table: Table, probability: np.ndarray, schema: LabelSchema) -> 
     table["t_type_true"], table["t_type_found"], table["difference"] = truth, found, found - truth
     table["broad_truth"] = [broad_class(number) for number in truth.tolist()]
     table["broad_found"] = [broad_class(number) for number in found.tolist()]
+
+
+def _digest(galaxies: ClassExamples, schema: LabelSchema) -> str:
+    """What is another where any galaxy, its picture or its class is, and no secret: eight letters do."""
+    digest = hashlib.blake2b(digest_size=4)
+    for array in (galaxies.object_id.astype(str), galaxies.image, galaxies.label(schema.name).astype(str)):
+        digest.update(np.ascontiguousarray(array).tobytes())
+    return digest.hexdigest()
 
 
 def _logits(run: ClassifierRun, galaxies: ClassExamples, orientations: int, batch_size: int) -> np.ndarray:

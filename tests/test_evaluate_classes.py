@@ -56,8 +56,8 @@ def run(snapshot, tmp_path_factory):
 
 def test_table_and_summary_on_disk_agree_with_each_other_and_with_the_labels(run, snapshot):
     found = evaluate_classes(run, snapshot, batch_size=5)
-    table = Table.read(run / "evaluation" / "curls-1.0.0-test.ecsv", format="ascii.ecsv")
-    summary = json.loads((run / "evaluation" / "curls-1.0.0-test.json").read_text())
+    table = Table.read(found.path, format="ascii.ecsv")
+    summary = json.loads(found.path.with_suffix(".json").read_text())
     assert summary == found.summary
     assert (summary["run"], summary["task"], summary["step"], table.meta["split"]) == ("guess", "winding", 7, "test")
     galaxies = load_classes(snapshot, "test", schema="winding")
@@ -69,6 +69,17 @@ def test_table_and_summary_on_disk_agree_with_each_other_and_with_the_labels(run
     np.testing.assert_allclose(table["confidence"], probability.max(axis=1))
     assert summary["all"]["accuracy"]["value"] == pytest.approx(np.mean(table["truth"] == table["found"]))
     assert not list((run / "evaluation").glob(".*"))
+
+
+def test_nothing_that_was_scored_otherwise_is_written_over(run, snapshot, tmp_path):
+    other = class_snapshot(tmp_path, windings=["S", "Z", "none"] * 30, name="curls")
+    assert open_snapshot(other).version == open_snapshot(snapshot).version
+    scored = [(snapshot, 1), (snapshot, 8), (other, 1)]
+    found = [evaluate_classes(run, one, orientations=number, out=tmp_path / "scores") for one, number in scored]
+    assert len({one.path for one in found}) == 3
+    for one in found:
+        assert json.loads(one.path.with_suffix(".json").read_text()) == one.summary
+    assert evaluate_classes(run, snapshot, out=tmp_path / "scores").path == found[0].path
 
 
 def test_the_runs_temperature_divides_the_logits(run, snapshot, tmp_path):
@@ -171,7 +182,9 @@ def test_the_command_prints_tables_and_draws_every_figure(run, snapshot, capsys)
     said = capsys.readouterr().out
     for expected in ("balanced (95 %)", "ROC area", "calibration error", "temperature 2.00", "toy"):
         assert expected in said
-    drawn = {path.name.removeprefix("curls-1.0.0-test-") for path in (run / "figures").glob("curls-*")}
+    stem = "curls-1.0.0-*-test-orientations-2"
+    (table,) = (run / "evaluation").glob(f"{stem}.ecsv")
+    drawn = {path.name.removeprefix(f"{table.stem}-") for path in (run / "figures").glob(f"{stem}-*")}
     names = ("confusion-matrix", "roc-curves", "reliability", "by-group", "worst-mistakes")
     assert drawn == {f"{name}.png" for name in names}
 
