@@ -197,6 +197,26 @@ def test_build_counts_pictures_without_a_class_and_classes_without_a_picture(
     assert "t.csv: 3 galaxies have no picture here." in card
 
 
+def test_build_says_once_what_pictures_of_other_bands_have_in_common_and_what_to_do(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pictures, table = tmp_path / "pictures", tmp_path / "t.csv"
+    pictures.mkdir()
+    for number in range(6):
+        shape = (8, 8, 3) if number < 5 else (8, 8)
+        Image.fromarray(np.full(shape, number + 1, np.uint8)).save(pictures / f"{number}.png")
+    table.write_text("id,t_type\n" + "".join(f"{number},5\n" for number in range(6)))
+    build = ["build", str(pictures), "--out", str(tmp_path / "sets"), "--morphology", str(table)]
+    assert run([*build, "--bands", "g", "r", "i"]) == 1
+    printed = capsys.readouterr()
+    assert printed.out == "no snapshot written: no galaxy to build a snapshot from: all of 6 were left out\n"
+    colour, grey, total = printed.err.splitlines()
+    assert colour.startswith("left out: 5 galaxies, such as 0: bands found are red green blue, wanted g r i; ")
+    assert "build with --bands red green blue or grey" in colour
+    assert grey.startswith("left out: 5: bands found are grey")
+    assert total == "6 left out"
+
+
 def test_pictures_with_classes_agree_with_another_snapshot_as_the_refusal_to_train_on_both_says(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -278,10 +278,10 @@ def read_cutouts(inputs: Sequence[PathLike] | PathLike, **overrides: Any) -> Ite
 def missing_bands(found: Sequence[str], wanted: Sequence[str]) -> str:
     """A sentence on an image that lacks bands, and on what can be done about it."""
     has = " ".join(found)
-    fitting = "grey" if has == "grey" else f"{has}, or one trained on grey"
+    fitting = has if has == "grey" else f"{has} or grey"
     return (
-        f"bands found are {has}, wanted {' '.join(wanted) or 'none'}; use a run trained on {fitting}, or give the "
-        f"files of all bands"
+        f"bands found are {has}, wanted {' '.join(wanted) or 'none'}; build with --bands {fitting}, use a run trained "
+        f"on these, or give the files of all bands"
     )
 
 

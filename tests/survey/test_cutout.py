@@ -97,7 +97,7 @@ def test_select_reorders_everything_that_has_a_band():
 def test_a_missing_band_is_named_with_those_there_are():
     with pytest.raises(
         ValueError,
-        match="NGC 1300: bands found are g r i, wanted r z; use a run trained on g r i, or one trained on grey",
+        match="NGC 1300: bands found are g r i, wanted r z; build with --bands g r i or grey, use a run trained",
     ):
         cutout().select(("r", "z"))
 

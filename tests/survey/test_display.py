@@ -119,11 +119,11 @@ def test_an_image_without_light_is_refused(value, bands):
 
 def test_a_missing_band_is_named_with_those_there_are(galaxies):
     with pytest.raises(
-        ValueError, match="NGC 1300: bands found are g r i, wanted z; use a run trained on g r i, or one"
+        ValueError, match="NGC 1300: bands found are g r i, wanted z; build with --bands g r i or grey, use a run"
     ):
         to_picture(cutout(galaxies), ("z",))
     grey = Cutout(object_id="a", flux=galaxies[:1], bands=("grey",), unit="picture")
-    with pytest.raises(ValueError, match="bands found are grey, wanted r; use a run trained on grey, or give"):
+    with pytest.raises(ValueError, match="bands found are grey, wanted r; build with --bands grey, use a run"):
         to_picture(grey, ("r",))
 
 
