@@ -58,7 +58,7 @@ def build(
         morphology: Galaxies and their classes in place of masks, for `flaxgal train morphology` and the like: a table
             of ids and T-types or classes. The snapshot goes into OUT/galaxy_morphology/VERSION.
         column: Of that table, where its name does not say what it holds; with --vocabulary.
-        vocabulary: In whose words the column is, such as galaxy_zoo_1.
+        vocabulary: In whose words the column is: morphology, winding, t_type, galaxy_zoo_1 or efigi_rotation.
         leave_out: Words of the column whose galaxies are left out, such as Spiral_Edge.
         crop: Share of each picture's side that is kept, about its centre; of pictures with classes.
         fold: Which fold is the test split, counted from 0; of snapshots with classes.
@@ -135,6 +135,8 @@ def _build_classes(
     from flaxgal.survey.class_tables import read_class_table
     from flaxgal.survey.cutout import find_cutouts
 
+    if not source.exists():
+        raise ValueError(f"{source}: no such folder; give a label store, or a folder of pictures or cutouts")
     if fold[0] and not fold[1]:
         raise ValueError(f"--fold {fold[0]} of how many? say so by --folds, or leave it out for the usual splits")
     if fold[1]:

@@ -17,6 +17,7 @@ from flaxgal.labels.ranking import newest_ranking
 from flaxgal.labels.revisions import Revision
 from flaxgal.labels.store import Store
 from flaxgal.survey.cutout import Cutout
+from flaxgal.survey.schemas import VOCABULARIES
 
 SIZE = 16
 
@@ -209,7 +210,7 @@ def test_build_says_once_what_pictures_of_other_bands_have_in_common_and_what_to
     build = ["build", str(pictures), "--out", str(tmp_path / "sets"), "--morphology", str(table)]
     assert run([*build, "--bands", "g", "r", "i"]) == 1
     printed = capsys.readouterr()
-    assert printed.out == "no snapshot written: no galaxy to build a snapshot from: all of 6 were left out\n"
+    assert printed.out == "no snapshot written: no galaxy to build a snapshot from (6 left out)\n"
     colour, grey, total = printed.err.splitlines()
     assert colour.startswith("left out: 5 galaxies, such as 0: bands found are red green blue, wanted g r i; ")
     assert "build with --bands red green blue or grey" in colour
@@ -269,6 +270,25 @@ def test_build_says_what_it_lacks_of_classes_in_one_sentence_and_writes_nothing(
     assert sentence in printed
     assert "\n" not in printed
     assert not (tmp_path / "sets").exists()
+
+
+def test_build_names_the_missing_folder_of_pictures_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    table = tmp_path / "zoo.csv"
+    table.write_text("id,morphology\na,E\n")
+    assert run(["build", str(tmp_path / "pics"), "--out", str(tmp_path / "sets"), "--morphology", str(table)]) == 2
+    said = capsys.readouterr().err
+    assert (
+        said
+        == f"flaxgal: {tmp_path / 'pics'}: no such folder; give a label store, or a folder of pictures or cutouts\n"
+    )
+    assert not (tmp_path / "sets").exists()
+
+
+def test_help_names_every_vocabulary(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        run(["build", "--help"])
+    said = capsys.readouterr().out
+    assert [name for name in VOCABULARIES if name not in said] == []
 
 
 def test_options_of_classes_need_a_table_of_classes(store: Store, capsys: pytest.CaptureFixture[str]) -> None:

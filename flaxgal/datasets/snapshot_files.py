@@ -117,7 +117,7 @@ class SnapshotWriter:
         if not self._shards:
             nothing = "no galaxy to build a snapshot from"
             if number := self.left_out.total():
-                raise ValueError(f"{nothing}: all of {number} were left out")
+                raise ValueError(f"{nothing} ({number} left out)")
             raise ValueError(f"{nothing}; label some first, or see what `flaxgal store status` says")
         self._flush()
         for shards in self._shards.values():
