@@ -109,10 +109,9 @@ def reliability_diagram(found: Mapping[str, Reliability], *, by_chance: float = 
         above.plot([0, 1], [0, 1], color=QUIET, lw=1, ls=":")
         above.bar(centre[full], bins.accuracy[full], width=0.92 * width[full], color=FOUND, alpha=0.55)
         above.plot(bins.confidence[full], bins.accuracy[full], color=LINE, marker="o", ms=4, lw=1.4)
-        lines = [f"calibration error {calibration_error(bins):.3f}"]
-        lines += [f"({by_chance:.3f} by chance alone)"] if np.isfinite(by_chance) else []
-        above.text(0.04, 0.96, "\n".join(lines), va="top", transform=above.transAxes, linespacing=1.5)
-        above.set_title(name, loc="left")
+        lines = [name, f"calibration error {calibration_error(bins):.3f}"]
+        lines += [f"chance alone would make {by_chance:.3f}"] if np.isfinite(by_chance) else []
+        above.set_title("\n".join(lines), loc="left", linespacing=1.4)  # above, as the curve may pass anywhere
         below.bar(centre, bins.galaxies, width=0.92 * width, color=QUIET)
         below.set_xlabel("confidence")
     axes[0, 0].set(ylabel="share that is right", xlim=(0, 1), ylim=(0, 1.02))
