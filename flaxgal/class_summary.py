@@ -15,7 +15,7 @@ from astropy.table import Table
 from jaxtyping import Float, Int, Int64
 
 from flaxgal.class_metrics import SCORES, area_interval, class_confusion, intervals, roc_curve, row_normalised
-from flaxgal.reliability import brier_score, calibration_error, error_by_chance, log_loss, reliability
+from flaxgal.reliability import brier_score, calibration_error, errors_by_chance, log_loss, reliability
 from flaxgal.survey.schemas import SCHEMAS, LabelSchema
 from flaxgal.t_type_metrics import t_type_scores
 
@@ -118,12 +118,13 @@ def calibration(
     *,
     temperature: float | None,
     seed: int = 0,
+    level: float = 0.95,
 ) -> Record:
     """Whether probabilities mean what they say, without temperature scaling and with it, and the bins after it.
 
     The temperature is None where none was fitted, and nothing scaled.
     """
-    bins = reliability(truth, after)
+    bins, by_chance = reliability(truth, after), errors_by_chance(after, seed=seed)
     parts = {
         name: {
             "calibration_error": _plain(calibration_error(reliability(truth, probability))),
@@ -135,7 +136,7 @@ def calibration(
     return {
         "temperature": temperature,
         **parts,
-        "error_by_chance": _plain(error_by_chance(after, seed=seed)),
+        "error_by_chance": _record(by_chance.mean(), *np.quantile(by_chance, [(1 - level) / 2, (1 + level) / 2])),
         "bins": {
             "edges": bins.edges.tolist(),
             "galaxies": bins.galaxies.tolist(),

@@ -144,14 +144,11 @@ def _score(record: Mapping[str, float | None]) -> str:
 
 
 def _calibration_line(found: Mapping[str, Any]) -> str:
-    before, chance = found["before"]["calibration_error"], found["error_by_chance"]
+    before, after = (found[when]["calibration_error"] for when in ("before", "after"))
+    chance = "chance alone would make {value:.3f} (95 %: {low:.3f} to {high:.3f})".format(**found["error_by_chance"])
     if found["temperature"] is None:
-        return f"calibration error {before:.3f}, {chance:.3f} of it by chance; no temperature was fitted"
-    after = found["after"]["calibration_error"]
-    return (
-        f"calibration error {before:.3f}, with the temperature {found['temperature']:.2f} {after:.3f}, of which chance "
-        f"alone makes {chance:.3f}"
-    )
+        return f"calibration error {before:.3f}, no temperature was fitted; {chance}"
+    return f"calibration error {before:.3f}, with the temperature {found['temperature']:.2f} {after:.3f}; {chance}"
 
 
 def _draw(found: ClassEvaluation, folder: Path) -> Iterator[tuple[str, Path]]:
@@ -179,7 +176,7 @@ def _draw(found: ClassEvaluation, folder: Path) -> Iterator[tuple[str, Path]]:
     bins = {"as trained": reliability(truth, found.uncalibrated)}
     if calibration["temperature"] is not None:
         bins[f"temperature {calibration['temperature']:.2f}"] = reliability(truth, probability)
-    drawn["reliability"] = draw.reliability_diagram(bins, by_chance=calibration["error_by_chance"])
+    drawn["reliability"] = draw.reliability_diagram(bins, by_chance=calibration["error_by_chance"]["value"])
     divisions = {division.replace("_", " "): found.summary[f"by_{division}"] for division, _ in groups_of(table)}
     score, label = ("mae", "mean |difference|") if schema.ordered else ("accuracy", "accuracy")
     drawn["by group"] = draw.scores_by_group(divisions, score=score, label=label)

@@ -14,7 +14,7 @@ __all__ = [
     "Reliability",
     "brier_score",
     "calibration_error",
-    "error_by_chance",
+    "errors_by_chance",
     "log_loss",
     "reliability",
 ]
@@ -60,20 +60,22 @@ def calibration_error(found: Reliability) -> float:
     return float((found.galaxies * gaps).sum() / total) if total else float("nan")
 
 
-def error_by_chance(probability: Probability, *, seed: int = 0, draws: int = 200, bins: int = BINS) -> float:
-    """The calibration error that perfectly calibrated probabilities would have on so many galaxies, on average.
+def errors_by_chance(
+    probability: Probability, *, seed: int = 0, draws: int = 400, bins: int = BINS
+) -> Float64[np.ndarray, " draw"]:
+    """The calibration errors that perfectly calibrated probabilities would have on so many galaxies, drawn by chance.
 
-    The error is a sum of moduli, so that chance alone keeps it above 0; an error near this one says nothing against
-    the probabilities.
+    The error is a sum of moduli, so that chance alone keeps it above 0; an error among these says nothing against the
+    probabilities. They stand in place of a bootstrap interval, which would count chance twice.
     """
     if not len(probability):
-        return float("nan")
+        return np.full(draws, np.nan)
     random, rising = np.random.default_rng(seed), np.cumsum(probability, axis=1)
     errors = []
     for _ in range(draws):
         drawn = (random.random((len(rising), 1)) * rising[:, -1:] > rising).sum(axis=1)
         errors.append(calibration_error(reliability(drawn, probability, bins=bins)))
-    return float(np.mean(errors))
+    return np.array(errors)
 
 
 def brier_score(truth: Truth, probability: Probability) -> float:

@@ -105,7 +105,9 @@ def test_scaling_by_the_right_temperature_makes_probabilities_come_true():
     sharp = probability**3 / (probability**3).sum(axis=1, keepdims=True)
     found = calibration(numbers, sharp, probability, temperature=3.0)
     assert found["before"]["calibration_error"] > 0.08
-    assert found["after"]["calibration_error"] == pytest.approx(found["error_by_chance"], abs=0.01)
+    by_chance = found["error_by_chance"]
+    assert by_chance["low"] < by_chance["value"] < by_chance["high"] < 0.05
+    assert by_chance["low"] <= found["after"]["calibration_error"] <= by_chance["high"]
     for score in ("log_loss", "brier_score"):
         assert found["after"][score] < found["before"][score]
     assert sum(found["bins"]["galaxies"]) == 4000

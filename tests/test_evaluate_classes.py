@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import re
 
 import jax
 import numpy as np
@@ -182,6 +183,7 @@ def test_the_command_prints_tables_and_draws_every_figure(run, snapshot, capsys)
     said = capsys.readouterr().out
     for expected in ("balanced (95 %)", "ROC area", "calibration error", "temperature 2.00", "toy"):
         assert expected in said
+    assert re.search(r"temperature 2.00 0.\d{3}; chance alone would make 0.\d{3} \(95 %: 0.\d{3} to 0.\d{3}\)", said)
     stem = "curls-1.0.0-*-test-orientations-2"
     (table,) = (run / "evaluation").glob(f"{stem}.ecsv")
     drawn = {path.name.removeprefix(f"{table.stem}-") for path in (run / "figures").glob(f"{stem}-*")}

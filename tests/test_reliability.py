@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from flaxgal.reliability import brier_score, calibration_error, error_by_chance, log_loss, reliability
+from flaxgal.reliability import brier_score, calibration_error, errors_by_chance, log_loss, reliability
 
 
 def calibrated(number, *, classes=3, seed=0):
@@ -52,7 +52,9 @@ def test_bins_agree_with_a_loop_over_galaxies():
 @pytest.mark.parametrize("number", [50, 500])
 def test_the_error_by_chance_is_what_calibrated_probabilities_show(number):
     errors = [calibration_error(reliability(*calibrated(number, seed=k))) for k in range(60)]
-    assert error_by_chance(calibrated(number)[1]) == pytest.approx(np.mean(errors), rel=0.2)
+    by_chance = errors_by_chance(calibrated(number)[1])
+    assert by_chance.mean() == pytest.approx(np.mean(errors), rel=0.2)
+    assert np.quantile(by_chance, [0.1, 0.9]) == pytest.approx(np.quantile(errors, [0.1, 0.9]), rel=0.3)
 
 
 def test_brier_score_and_log_loss_are_those_worked_out_by_hand():
@@ -68,7 +70,7 @@ def test_without_a_galaxy_nothing_is_said():
     assert found.galaxies.sum() == 0
     for number in (
         calibration_error(found),
-        error_by_chance(probability),
+        *errors_by_chance(probability),
         brier_score(truth, probability),
         log_loss(truth, probability),
     ):
