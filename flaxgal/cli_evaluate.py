@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -94,12 +94,8 @@ def _evaluate_classes(run: Path, snapshot: Path, split: str, orientations: int) 
 
 def _class_tables(summary: Mapping[str, Any]) -> Iterator[str]:
     """Groups of galaxies below each other, then classes."""
-    whole, columns = summary["all"], ("accuracy", "balanced_accuracy", "macro_f1")
-    yield _heading("", "accuracy (95 %)", "balanced (95 %)", "macro F1 (95 %)")
-    rows = [_row(name, scores, columns) for name, scores in _groups(summary)]
-    yield from rows
-    if any(row.endswith(" -") for row in rows):
-        yield "- where a class has no galaxy: means over classes cannot be told"
+    whole = summary["all"]
+    yield from _accuracies("", _groups(summary))
     yield ""
     yield _heading("class", "precision (95 %)", "recall (95 %)", "F1 (95 %)", "ROC area (95 %)")
     for name, scores in whole["by_class"].items():
@@ -108,10 +104,20 @@ def _class_tables(summary: Mapping[str, Any]) -> Iterator[str]:
         yield f"no galaxy is {' or '.join(missing)}"
 
 
+def _accuracies(first: str, groups: Iterable[tuple[str, Mapping[str, Any]]]) -> Iterator[str]:
+    yield _heading(first, "accuracy (95 %)", "balanced (95 %)", "macro F1 (95 %)")
+    rows = [_row(name, scores, ("accuracy", "balanced_accuracy", "macro_f1")) for name, scores in groups]
+    yield from rows
+    if any(row.endswith(" -") for row in rows):
+        yield "- where a class has no galaxy: means over classes cannot be told"
+
+
 def _ordered_tables(summary: Mapping[str, Any]) -> Iterator[str]:
     columns = ("mae", "bias", "scatter", "within_1", "within_2")
     yield _heading("", "mean |diff.| (95 %)", "bias (95 %)", "scatter (95 %)", "within 1 (95 %)", "within 2 (95 %)")
     yield from (_row(name, scores, columns) for name, scores in _groups(summary))
+    yield ""
+    yield from _accuracies("in broad classes", ((name, scores["broad"]) for name, scores in _groups(summary)))
     yield ""
     yield _heading("broad class", "precision (95 %)", "recall (95 %)", "F1 (95 %)")
     for name, scores in summary["all"]["broad"]["by_class"].items():

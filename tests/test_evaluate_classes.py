@@ -205,6 +205,8 @@ def test_t_types_are_scored_by_how_far_off_they_are(snapshot, tmp_path, capsys):
     said = capsys.readouterr().out
     for expected in ("within 1 (95 %)", "no temperature was fitted", "t-types.png", "Sp, Irr"):
         assert expected in said
+    accuracy = np.mean(table["broad_truth"] == table["broad_found"])
+    assert re.search(rf"in broad classes galaxies +accuracy \(95 %\).*\n +all +18 +{accuracy:.3f} \[", said)
 
 
 def test_what_is_known_exactly_of_mocks_is_in_the_table_and_divides_the_galaxies(run, tmp_path):
