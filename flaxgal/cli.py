@@ -19,7 +19,7 @@ from flaxgal.cli_annotate import annotate, retrain
 from flaxgal.cli_evaluate import evaluate
 from flaxgal.cli_fetch import fetch_commands
 from flaxgal.cli_figures import figures
-from flaxgal.cli_labels import build, rank
+from flaxgal.cli_labels import build, rank, say_classes
 from flaxgal.cli_measure import measure
 from flaxgal.cli_predict import predict
 from flaxgal.cli_store import store_commands
@@ -122,7 +122,9 @@ def mock(
     from flaxgal.datasets.mocks import build_mock_classes, mock_examples
 
     if task == "classes":
-        print(build_mock_classes(out, config, number=number, seed=seed, bands=bands, balanced=balanced, track=track))
+        made = build_mock_classes(out, config, number=number, seed=seed, bands=bands, balanced=balanced, track=track)
+        print(made)
+        say_classes(made)
         return 0
     snapshot = build_snapshot(
         track(mock_examples(config, number=number, seed=seed, bands=bands, classes=classes), "mock galaxies", number),

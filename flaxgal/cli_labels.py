@@ -12,7 +12,7 @@ from tyro.conf import arg
 from flaxgal.cli_words import StoreFolder, closing, say
 from flaxgal.progress import track
 
-__all__ = ["build", "rank", "store_agreement"]
+__all__ = ["build", "rank", "say_classes", "store_agreement"]
 
 
 def build(
@@ -121,15 +121,8 @@ def _build_classes(
     words: dict[str, Any],
     fold: tuple[int, int],
 ) -> int:
-    from flaxgal.datasets.builders import open_snapshot
     from flaxgal.datasets.class_sources import classes_from_files, classes_from_store
-    from flaxgal.datasets.morphology import (
-        balance_table,
-        build_class_snapshot,
-        class_balance,
-        mixed_sizes,
-        table_remarks,
-    )
+    from flaxgal.datasets.morphology import build_class_snapshot
     from flaxgal.datasets.splits import fold_rule
     from flaxgal.labels.store import Store, is_store
     from flaxgal.survey.class_tables import read_class_table
@@ -171,15 +164,19 @@ def _build_classes(
 
     status = _written(examples, write, number, damaged)
     if written:
-        snapshot = open_snapshot(written[0])
-        for schema in snapshot.schemas:
-            if balance := balance_table(schema, class_balance(snapshot, schema)):
-                say(balance)
-        if sizes := mixed_sizes(snapshot):
-            say(sizes)
-        for remark in table_remarks(snapshot):
-            say(remark)
+        say_classes(written[0])
     return status
+
+
+def say_classes(folder: Path) -> None:
+    """Say how many galaxies of each class a snapshot has, and what else is to be known of it."""
+    from flaxgal.datasets.builders import open_snapshot
+    from flaxgal.datasets.morphology import balance_table, class_balance, mixed_sizes, table_remarks
+
+    snapshot = open_snapshot(folder)
+    balances = [balance_table(schema, class_balance(snapshot, schema)) for schema in snapshot.schemas]
+    for sentence in filter(None, (*balances, mixed_sizes(snapshot), *table_remarks(snapshot))):
+        say(sentence)
 
 
 def _written(

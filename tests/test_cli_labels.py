@@ -326,8 +326,10 @@ def test_text_tables_of_pictures_become_a_snapshot_with_classes(
 
 def test_mocks_of_classes_are_made_by_one_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["mock", str(tmp_path), "--task", "classes", "--number", "8", "--mock.image-size", "32"]) == 0
-    folder = Path(capsys.readouterr().out.strip())
+    printed = capsys.readouterr()
+    folder = Path(printed.out.strip())
     assert folder == tmp_path / "mock_classes" / "1.0.0"
+    assert "| morphology | E | S0 | Sp | not known |" in printed.err
     assert said(folder)["mocks"]["class_fractions"] == pytest.approx([1 / 3] * 3)
 
 
