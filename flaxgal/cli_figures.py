@@ -71,16 +71,8 @@ def figures(
     from flaxgal.masks import masks_from
     from flaxgal.measure.catalogue import arms_path, read_catalogue
 
-    if bool(inputs) != (masks is not None):
-        raise ValueError("the gallery needs both --inputs (the cutouts) and --masks (what predict wrote); give both")
-    if gallery < 1:
-        raise ValueError(f"--gallery {gallery}; give 1 galaxy or more, or leave --inputs out for none")
-    for path in inputs:
-        if not path.exists():
-            raise ValueError(f"{path}: no such file or folder; expected the cutouts that were measured")
+    _check_choices(inputs, masks, gallery=gallery, resamples=resamples)
     outlines = None if masks is None else masks_from(masks, labels)
-    if resamples < 2:
-        raise ValueError(f"--resamples {resamples}; give 2 or more, and some hundreds for intervals to rely on")
     table = read_catalogue(catalogue)
     _check_flags(leave_out)
     chosen = list(columns) or _ratios(table)
@@ -93,6 +85,18 @@ def figures(
         page = _gallery(table, inputs, outlines, spirals, out / "gallery.html", most=gallery)
         print(f"a page of the galaxies, for any browser: {page}")
     return 0
+
+
+def _check_choices(inputs: Sequence[Path], masks: Path | None, *, gallery: int, resamples: int) -> None:
+    if bool(inputs) != (masks is not None):
+        raise ValueError("the gallery needs both --inputs (the cutouts) and --masks (what predict wrote); give both")
+    if gallery < 1:
+        raise ValueError(f"--gallery {gallery}; give 1 galaxy or more, or leave --inputs out for none")
+    if resamples < 2:
+        raise ValueError(f"--resamples {resamples}; give 2 or more, and some hundreds for intervals to rely on")
+    for path in inputs:
+        if not path.exists():
+            raise ValueError(f"{path}: no such file or folder; expected the cutouts that were measured")
 
 
 def _check_flags(names: Sequence[str]) -> None:
@@ -265,7 +269,9 @@ def _gallery(table: Table, inputs: Sequence[Path], masks: Masks, arms: Table | N
         (("arms", "number_of_arms", ""), ("", "chirality", ""), ("pitch", "pitch_angle_deg", "pitch_angle_error_deg")),
     )
     pictures = (found.get(str(object_id)) for object_id in shown["object_id"])
-    return write_gallery(shown, pictures, page, title=f"{len(shown)} galaxies and their arms", lines=lines)
+    arms_shown = [_fitted(spirals[object_id]) for object_id in rows]
+    title = f"{len(shown)} galaxies and their arms"
+    return write_gallery(shown, pictures, page, title=title, lines=lines, arms=arms_shown)
 
 
 def _shown_ratio(table: Table) -> str:
@@ -362,6 +368,11 @@ def _arms_of(arms: Table | None) -> Mapping[str, list[Any]]:
     for row in _rows(arms):
         found[str(row["object_id"])].append(row)
     return found
+
+
+def _fitted(arms: Sequence[Any]) -> list[int]:
+    """The numbers of a galaxy's arms that have a spiral."""
+    return [number for number, arm in enumerate(arms, start=1) if math.isfinite(_number(arm, "pitch_angle_deg"))]
 
 
 def _rows(table: Table | None) -> Iterator[Any]:

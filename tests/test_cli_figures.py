@@ -96,6 +96,7 @@ def test_a_catalogue_becomes_figures_numbers_and_a_page(measured, capsys):
     assert "57 galaxies of the catalogue are not among the inputs" in said.err
     text, data = page(out)
     assert data["rows"] == 60
+    assert data["arms"][:3] == [[], [1, 2], []]
     batch = re.search(r'id="thumbs-0">\n(.*?)</script>', text, re.DOTALL)
     assert batch is not None
     assert [line != "-" for line in batch.group(1).strip().split("\n")[:5]] == [False, True, True, True, False]

@@ -15,6 +15,7 @@ from PIL import Image
 
 from flaxgal.figures.gallery import BATCH, write_gallery
 from flaxgal.figures.thumbnails import GAP, HEIGHT, INNERMOST, POLAR_WIDTH, WIDTH, Spiral, jpeg, thumbnail, unrolled
+from flaxgal.measure.flags import FLAG_MEANINGS, Flag
 
 SHAPE = {"centre": (60.0, 66.0), "axis_ratio": 0.6, "position_angle_deg": 30.0}
 RADIUS = 50.0
@@ -183,6 +184,17 @@ def test_numbers_below_a_picture_are_only_those_that_the_table_has(tmp_path):
     lines = [[("ratio", "flux_ratio_i", "flux_ratio_error_i"), ("z", "photoz_best", "")], [("none", "no_such", "")]]
     _, data = page_of(tmp_path, table_of(3), [None] * 3, lines=lines)
     assert data["lines"] == [[["ratio", "flux_ratio_i", "flux_ratio_error_i"]]]
+
+
+def test_the_page_says_what_flags_mean_which_colour_is_which_arm_and_can_be_closed(tmp_path):
+    page, data = page_of(tmp_path, table_of(3), [None] * 3, arms=[[1, 2], [], [2]])
+    assert data["flags"]["cut_by_edge"] == FLAG_MEANINGS[Flag.CUT_BY_EDGE]
+    assert data["arms"] == [[1, 2], [], [2]]
+    assert data["arm_colours"][0] == "#e69f00"  # as `painted` finds the first spiral
+    assert data["sky_share"] + data["polar_share"] == pytest.approx(1 - GAP / WIDTH)
+    assert re.search(r'<dialog id="more"><form method="dialog"><button[^>]*title="close', page)
+    for said in ("flags.title = meanings(row)", "ln r", "azimuth"):
+        assert said in page
 
 
 def test_too_few_pictures_and_no_galaxies_are_refused_and_leave_no_page(tmp_path):

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from flaxgal.figures.thumbnails import HEIGHT, WIDTH
+from flaxgal.figures.thumbnails import HEIGHT, POLAR_WIDTH, SPIRAL_COLOURS, WIDTH
+from flaxgal.measure.flags import FLAG_MEANINGS, flag_names
 from flaxgal.survey.atomic import replaced_when_whole
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ __all__ = ["write_gallery"]
 BATCH = 64
 """Galaxies whose pictures are decoded together."""
 DIGITS = 6
-LINE_HEIGHT = 19
+LINE_HEIGHT = 18
 NO_PICTURE = "-"
 PLACE = "<!-- thumbnails -->\n"
 
@@ -41,6 +42,7 @@ def write_gallery(
     *,
     title: str,
     lines: Sequence[Line] = (),
+    arms: Sequence[Sequence[int]] = (),
     sort: str = "object_id",
 ) -> Path:
     """Write the page, whole or not at all, holding one batch of pictures in memory at a time.
@@ -50,6 +52,7 @@ def write_gallery(
     table : one row a galaxy; a column object_id, and whatever else is to be seen, sorted by and looked for.
     pictures : the JPEG of each row, or None where there is none.
     lines : what stands below each picture; numbers of columns that the table has not are left out.
+    arms : the numbers, from 1, of the arms whose spirals each picture shows; for its legend.
     sort : the column that the page is sorted by at first.
 
     Raises
@@ -73,7 +76,12 @@ def write_gallery(
         "sort": sort,
         "lines": lines,
         "card_width": WIDTH + 18,
-        "card_height": HEIGHT + 18 + 8 + LINE_HEIGHT * (2 + len(lines)),
+        "card_height": HEIGHT + 44 + LINE_HEIGHT * (len(lines) + 2),  # flags take two lines
+        "sky_share": HEIGHT / WIDTH,
+        "polar_share": POLAR_WIDTH / WIDTH,
+        "arms": arms,
+        "arm_colours": ["#{:02x}{:02x}{:02x}".format(*colour) for colour in SPIRAL_COLOURS],
+        "flags": {flag_names(flag): meaning for flag, meaning in FLAG_MEANINGS.items()},
         "columns": [_column(table[name], name) for name in table.colnames],
     }
     with replaced_when_whole(path) as temporary, temporary.open("w", encoding="utf-8") as file:
