@@ -31,6 +31,7 @@ import tyro
 from flaxgal.checkpoint import load_run
 from flaxgal.config import DataConfig, TrainConfig
 from flaxgal.measure.arms import ArmSet, measure_arms
+from flaxgal.measure.flags import flag_names
 from flaxgal.measure.flux import measure_cutout
 from flaxgal.measure.geometry import Ellipse
 from flaxgal.measure.record import Measurement
@@ -128,12 +129,13 @@ def _compared(rival: Rival, row: Measurement, same: ArmSet | None) -> dict[str, 
         "ours_pitch_angle_error_deg": longest.pitch_angle_error_deg if longest else float("nan"),
         "ours_chirality": longest.chirality if longest else "-",
         "clusters_pitch_angle_deg": other.pitch_angle_deg if other else float("nan"),
+        "clusters_pitch_angle_error_deg": other.pitch_angle_error_deg if other else float("nan"),
         "clusters_chirality": other.chirality if other else "-",
         "fourier_pitch_angle_deg": row.fourier.pitch_angle_deg,
         "fourier_chirality": row.fourier.chirality,
         "axis_ratio": row.axis_ratio,
         "number_of_arms": row.number_of_arms,
-        "flags": int(row.flags),
+        "flag_names": flag_names(row.flags),
     }
 
 
@@ -142,7 +144,7 @@ def _line(row: dict) -> str:
     return (
         f"{row['name']:20} {one('sparcfire'):>12} {one('ours'):>9} ±{row['ours_pitch_angle_error_deg']:5.1f} "
         f"{one('clusters'):>16} {one('fourier'):>10}   {row['sparcfire_axis_ratio']:.2f} {row['axis_ratio']:.2f}"
-        f"   {row['flags']}"
+        f"   {row['flag_names']}"
     )
 
 
@@ -170,10 +172,11 @@ def _draw(rows: list[dict], path: Path) -> None:
             ]
             label = f"{'our masks' if whose == 'ours' else 'its clusters'}, {'same' if alike else 'other'} way"
             x, y = ([row[f"{who}_pitch_angle_deg"] for row in chosen] for who in ("sparcfire", whose))
-            axes.plot(x, y, marker, color=colour, label=label)
+            error = [row[f"{whose}_pitch_angle_error_deg"] for row in chosen]
+            axes.errorbar(x, y, yerr=error, fmt=marker, color=colour, elinewidth=0.8, label=label)
     axes.plot([0, 60], [0, 60], "k-", linewidth=0.5)
     axes.set(xlabel="SpArcFiRe: pitch angle of the longest arc (deg)", ylabel="flaxgal: of the longest arm (deg)")
-    axes.legend()
+    axes.legend(loc="lower right")
     figure.savefig(path, dpi=150)
 
 
