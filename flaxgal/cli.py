@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -103,26 +104,30 @@ def mock(
         number: How many galaxies.
         seed: Another number makes other galaxies.
         form: A dataset snapshot of pictures, or one FITS cutout a galaxy with a table of the truth.
-        task: What a snapshot is for: arms, with their masks; or classes, for `flaxgal train morphology` and the like.
-        balanced: Of a snapshot of classes: as many E as S0 as Sp, whatever --mock.class-fractions says.
+        task: What they are for: arms, a snapshot with their masks; or classes, for `flaxgal train morphology` and the
+            like.
+        balanced: For classes as many E as S0 as Sp, whatever --mock.class-fractions says.
         bands: Of a snapshot's pictures: grey, or some of --mock.bands.
         classes: Of a snapshot's masks: arm, or arm and bar.
         config: The population.
     """
+    if task == "classes" and balanced:
+        config = replace(config, class_fractions=(1 / 3, 1 / 3, 1 / 3))
     if form == "cutouts":
         from flaxgal.mock.cutouts import write_mock_cutouts
 
+        if given := ["--bands"] * (bands != ("grey",)) + ["--classes"] * (classes != ("arm",)):
+            raise ValueError(f"{', '.join(given)}: of snapshots only; cutouts have every band and the whole truth")
+        _check_no_others(out, number, seed)
         for _ in track(write_mock_cutouts(out, config, number=number, seed=seed), "mock galaxies", number):
             pass
         print(out)
         return 0
-    from dataclasses import asdict
-
     from flaxgal.datasets.builders import build_snapshot
     from flaxgal.datasets.mocks import build_mock_classes, mock_examples
 
     if task == "classes":
-        made = build_mock_classes(out, config, number=number, seed=seed, bands=bands, balanced=balanced, track=track)
+        made = build_mock_classes(out, config, number=number, seed=seed, bands=bands, balanced=False, track=track)
         print(made)
         say_classes(made)
         return 0
@@ -137,6 +142,15 @@ def mock(
     )
     print(snapshot)
     return 0
+
+
+def _check_no_others(folder: Path, number: int, seed: int) -> None:
+    """Refuse a folder with cutouts that would be no part of the mocks to write, and not in their table."""
+    from flaxgal.mock.cutouts import mock_id
+
+    mine = {f"{mock_id(str(seed), index)}.fits" for index in range(number)}
+    if others := sorted({path.name for path in folder.glob("*.fits")} - mine):
+        raise ValueError(f"{folder}: holds {len(others)} other cutouts, such as {others[0]}; name a new folder")
 
 
 def _application(default: TrainConfig | ClassifyConfig) -> Any:

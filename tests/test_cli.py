@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from astropy.table import Table
 from PIL import Image
 
 from flaxgal.cli import run
@@ -143,6 +144,23 @@ def test_an_experiment_file_is_the_default_and_the_command_line_overrides_it(
     assert "(default: 123)" in shown
     (tmp_path / "wrong.py").write_text("config = 3\n")
     assert run(["train", str(tmp_path / "wrong.py")]) == 2
+
+
+def test_mock_cutouts_are_of_the_population_that_is_asked_for_and_alone_in_their_folder(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    of_spirals = ["--mock.class-fractions", "0", "0", "1", "--mock.image-size", "32", "--number", "12"]
+    mock = ["mock", str(tmp_path / "m"), "--form", "cutouts", *of_spirals]
+    assert run(mock) == run([*mock, "--task", "classes", "--no-balanced"]) == 0  # again, in the same place
+    assert set(Table.read(tmp_path / "m" / "truth.ecsv")["kind"]) == {"Sp"}
+    assert run([*mock, "--task", "classes"]) == 0
+    assert set(Table.read(tmp_path / "m" / "truth.ecsv")["kind"]) == {"E", "S0", "Sp"}
+    capsys.readouterr()
+    assert run([*mock, "--seed", "1"]) == 2
+    assert "m: holds 12 other cutouts, such as mock-0-000000.fits; name a new folder" in capsys.readouterr().err
+    assert len(list((tmp_path / "m").glob("*.fits"))) == 12
+    assert run([*mock, "--bands", "g", "--classes", "arm", "bar"]) == 2
+    assert "--bands, --classes: of snapshots only" in capsys.readouterr().err
 
 
 def test_nothing_but_results_is_printed_in_a_pipe(tmp_path: Path) -> None:
