@@ -9,11 +9,14 @@ from typing import Annotated, Any
 
 from flaxgal.cli_words import Flat
 from flaxgal.config import CLASSIFIERS, ClassifyConfig, TrainConfig
+from flaxgal.config.classifiers import SEED_CLASSIFIERS
 from flaxgal.progress import bars, silent, standing
 
 __all__ = ["experiment", "train_command"]
 
 Experiment = TrainConfig | ClassifyConfig
+PRESETS: dict[str, Experiment] = {"arms": TrainConfig(), **CLASSIFIERS, **SEED_CLASSIFIERS}
+"""What the word after `train` stands for."""
 
 
 def experiment(arguments: Sequence[str]) -> tuple[Experiment, list[str]]:
@@ -26,12 +29,12 @@ def experiment(arguments: Sequence[str]) -> tuple[Experiment, list[str]]:
     """
     word = arguments[1] if len(arguments) > 1 and arguments[0] == "train" else ""
     rest = [*arguments[:1], *arguments[2:]]
-    if word in CLASSIFIERS:
-        return CLASSIFIERS[word], rest
-    if word == "arms":
-        return TrainConfig(), rest
+    if not word or word.startswith("-"):
+        return PRESETS["arms"], list(arguments)
+    if word in PRESETS:
+        return PRESETS[word], rest
     if not word.endswith(".py"):
-        return TrainConfig(), list(arguments)
+        return PRESETS["arms"], list(arguments)
     path = Path(word)
     if not path.is_file():
         raise ValueError(f"{path}: no such file; give an experiment file that defines `config = TrainConfig(...)`")
@@ -50,7 +53,8 @@ def train_command(default: Experiment) -> Callable[..., int]:
         """Train on dataset snapshots: a U-Net that finds arms, or a classifier.
 
         What to learn may come first: arms (when nothing is said), morphology, spiral, winding or t_type, whose options
-        `flaxgal train winding --help` shows; or an experiment file. Any field can be overridden.
+        `flaxgal train winding --help` shows; c2-morphology and so on, the same with the network C2 of Cavanagh, Bekki &
+        Groves (2021), for comparison; or an experiment file. Any field can be overridden.
 
         Example: flaxgal train winding --data.snapshots snapshots/galaxy_morphology/1.0.0 --steps 2000
 

@@ -5,7 +5,7 @@ from class_toys import SIZE, class_snapshot
 
 from flaxgal.cli import run
 from flaxgal.cli_train import experiment
-from flaxgal.config import CLASSIFIERS, ClassifyConfig, TrainConfig
+from flaxgal.config import CLASSIFIERS, SEED_CLASSIFIER, ClassifyConfig, TrainConfig
 from flaxgal.runlog import read_config
 
 
@@ -13,6 +13,14 @@ from flaxgal.runlog import read_config
 def test_the_name_of_a_task_stands_for_its_classifier(task):
     config, arguments = experiment(["train", task, "--steps", "9"])
     assert (config.task, config.name, arguments) == (task, task, ["train", "--steps", "9"])
+
+
+@pytest.mark.parametrize("task", CLASSIFIERS)
+def test_c2_before_a_task_stands_for_the_seeds_network(task):
+    config, arguments = experiment(["train", f"c2-{task}", "--steps", "9"])
+    assert (config.task, config.name, arguments) == (task, f"c2-{task}", ["train", "--steps", "9"])
+    assert config.model == SEED_CLASSIFIER
+    assert config.optimizer.learning_rate == 1e-4
 
 
 def test_without_a_word_or_with_arms_it_is_arms():

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 
-from flaxgal.config.networks import ClassifierConfig
-from flaxgal.config.training import AugmentConfig, ClassifyConfig, ClassLossConfig, OptimizerConfig
+from flaxgal.config.networks import SEED_CLASSIFIER, ClassifierConfig
+from flaxgal.config.training import AugmentConfig, ClassifyConfig, ClassLossConfig, DataConfig, OptimizerConfig
 
 _UNROLLED = ClassifierConfig(
     view="log_polar", widths=(24, 48, 96), blocks=(1,), stem=2, dropout=(0.0,), head_dropout=0.3
@@ -40,3 +40,15 @@ CLASSIFIERS = {
 """What `flaxgal train TASK` starts from: morphology as in experiments/morphology.py, winding as in experiments/gz1.py
 but for `face_on`, which helped on real pictures and not on mocks; spiral and t_type like morphology, tried on mocks
 only (docs/classifying-galaxies.md)."""
+SEED_CLASSIFIERS = {
+    f"c2-{task}": dataclasses.replace(
+        config,
+        name=f"c2-{task}",
+        model=SEED_CLASSIFIER,
+        optimizer=OptimizerConfig(learning_rate=1e-4, weight_decay=0.0),
+        data=DataConfig(batch_size=25),
+    )
+    for task, config in CLASSIFIERS.items()
+}
+"""What `flaxgal train c2-TASK` starts from, for comparison: the seed's network, learning rate and batches (Cavanagh,
+Bekki & Groves 2021, MNRAS 506, 659), and all else as in `CLASSIFIERS`."""
