@@ -25,7 +25,7 @@ def experiment(arguments: Sequence[str]) -> tuple[Experiment, list[str]]:
     Raises
     ------
     ValueError
-        If there is no such file, or it defines no config.
+        If the word is none of the tasks, or there is no such file, or it defines no config.
     """
     word = arguments[1] if len(arguments) > 1 and arguments[0] == "train" else ""
     rest = [*arguments[:1], *arguments[2:]]
@@ -34,7 +34,7 @@ def experiment(arguments: Sequence[str]) -> tuple[Experiment, list[str]]:
     if word in PRESETS:
         return PRESETS[word], rest
     if not word.endswith(".py"):
-        return PRESETS["arms"], list(arguments)
+        raise ValueError(f"{word}: nothing to train; give {', '.join(PRESETS)}, or an experiment file that ends in .py")
     path = Path(word)
     if not path.is_file():
         raise ValueError(f"{path}: no such file; give an experiment file that defines `config = TrainConfig(...)`")

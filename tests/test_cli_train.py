@@ -23,6 +23,13 @@ def test_c2_before_a_task_stands_for_the_seeds_network(task):
     assert config.optimizer.learning_rate == 1e-4
 
 
+def test_a_word_that_is_no_task_is_answered_by_those_there_are(capsys):
+    assert run(["train", "morphologie", "--steps", "9"]) == 2
+    said = capsys.readouterr().err.strip()
+    assert said.startswith("flaxgal: morphologie: nothing to train; give arms, morphology, spiral, winding, t_type, ")
+    assert "\n" not in said
+
+
 def test_without_a_word_or_with_arms_it_is_arms():
     assert experiment(["train", "--steps", "9"]) == (TrainConfig(), ["train", "--steps", "9"])
     assert experiment(["train", "arms"]) == (TrainConfig(), ["train"])
