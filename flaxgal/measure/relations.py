@@ -246,7 +246,8 @@ def remarks(table: Table) -> list[str]:
 def _tried(table: Table, known: Known) -> Iterator[tuple[str, str]]:
     """Columns of the names of a number, to the first that holds it, and why those before it do not."""
     for name in filter(None, (_first(table, (one,)) for one in known.names)):
-        doubt = known.doubt(table, name)
+        is_numbers = table[name].dtype.kind in "iufb" and table[name].ndim == 1
+        doubt = known.doubt(table, name) if is_numbers else "it does not hold a number a galaxy"
         yield name, doubt
         if not doubt:
             return
@@ -255,8 +256,8 @@ def _tried(table: Table, known: Known) -> Iterator[tuple[str, str]]:
 def _values(table: Table, known: Known) -> tuple[str, np.ndarray] | None:
     """A number of each galaxy, NaN where it is missing, and where it is from; None where no column holds it."""
     for name, doubt in _tried(table, known):
-        values = values_of(table, name)
         if not doubt:
+            values = values_of(table, name)
             return (f"10^{name}", 10**values) if known.logarithms(values) else (name, values)
     return None
 

@@ -140,6 +140,8 @@ def magnitudes(number: int = 400) -> np.ndarray:
         ({"z": magnitudes()}, "its median is 18"),
         ({"redshift": magnitudes()}, "its median is 18"),
         ({"z": magnitudes() / 100, "g": magnitudes(), "r": magnitudes()}, "beside g and r it is the z band"),
+        ({"z": np.full(400, "near")}, "it does not hold a number a galaxy"),
+        ({"z": np.zeros((400, 3))}, "it does not hold a number a galaxy"),
         ({"redshift": np.where(np.arange(400) % 10 == 0, -1.0, 0.2)}, "its range -1 to 0.2"),
     ],
 )
