@@ -102,9 +102,10 @@ def test_every_command_of_a_page_runs(page: Path, tmp_path: Path, monkeypatch: p
     )
     shutil.copytree("pictures", "seed/images")
     shutil.copytree("masks", "seed/masks")
-    assert run(["mock", "cutouts", "--form", "cutouts", "--number", "8"]) == 0
     found = commands(page)
     assert found
+    if not any(command[1:3] == ["mock", "cutouts/"] for command in found):  # that page makes its own, and only its own
+        assert run(["mock", "cutouts", "--form", "cutouts", "--number", "8"]) == 0
     for command in found:
         follow(command, opened)
     if page.stem == "from-pictures-to-fluxes":
