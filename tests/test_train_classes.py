@@ -4,6 +4,7 @@ import dataclasses
 import itertools
 import json
 import logging
+import warnings
 
 import jax
 import jax.numpy as jnp
@@ -281,6 +282,16 @@ def test_a_galaxy_in_training_here_and_in_validation_there_is_refused(tmp_path):
         next(train(class_config(folders[0], data=DataConfig(snapshots=tuple(map(str, folders)))), tmp_path / "run"))
 
 
+def test_snapshots_that_are_cropped_unequally_are_said_to_be(snapshot, config, tmp_path):
+    examples = (dataclasses.replace(toy_class(k), object_id=f"other-{k}") for k in range(60))
+    close = build_class_snapshot(examples, tmp_path, bands=("grey",), image_size=SIZE, name="close", crop=0.34)
+    both = dataclasses.replace(config, data=DataConfig(snapshots=(str(snapshot), str(close)), batch_size=8))
+    with pytest.warns(UserWarning, match=r"sides, those of letters 1\.0\.0 1, those of close 1\.0\.0 0\.34: unless"):
+        next(train(both, tmp_path / "both"))
+    with warnings.catch_warnings(action="error"):
+        next(train(config, tmp_path / "one"))
+
+
 def test_a_run_of_one_kind_is_not_taken_for_the_other(straight, tmp_path):
     with pytest.raises(ValueError, match="this run tells winding and finds no arms"):
         load_run(straight)
@@ -323,7 +334,9 @@ def test_the_way_down_is_taken_from_a_u_net_and_the_rest_begins_at_random(tmp_pa
     assert any(name.startswith("down/") for name in taken)
     for name, leaf in checkpoint.leaves_by_path(fresh).items():
         np.testing.assert_array_equal(taken[name], theirs[name] if name.startswith("down/") else leaf, err_msg=name)
-    for changes, named in (({"widths": (4, 12)}, "of shape"), ({"widths": (4, 8, 8)}, "down/2/.* not, the network")):
+    shapes = r"there has (down/\S+) of shape \(8,\), that of the network to train has \1 of shape \(12,\);"
+    missing = r"there has no (down/2/\S+), that of the network to train has \1 of shape"
+    for changes, named in (({"widths": (4, 12)}, shapes), ({"widths": (4, 8, 8)}, missing)):
         other = dataclasses.replace(config, model=dataclasses.replace(config.model, **changes))
         with pytest.raises(ValueError, match=rf"{named}.*choose the same bands"):
             with_encoder(new_network(other, nnx.Rngs(params=0)), tmp_path / "arms")
