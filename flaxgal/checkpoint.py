@@ -158,9 +158,9 @@ def with_encoder(model: Network, folder: Path | str) -> Network:
         here, there = wanted.get(name), encoder[name].shape if name in encoder else None
         if here != there:
             raise ValueError(
-                f"{path}: the way down there has {name} {_shape(there)}, the network to train {_shape(here)}; choose "
-                f"the same bands, kind of blocks, --model.widths, --model.blocks and --model.stem for both, and for a "
-                f"classifier --model.view sky unless the other has log_polar, too"
+                f"{path}: the way down there has {_said(name, there)}, that of the network to train has "
+                f"{_said(name, here)}; choose the same bands, kind of blocks, --model.widths, --model.blocks and "
+                f"--model.stem for both, and for a classifier --model.view sky unless the other has log_polar, too"
             )
     return jax.tree_util.tree_map_with_path(lambda path, leaf: jax.numpy.asarray(encoder.get(_name(path), leaf)), model)
 
@@ -254,8 +254,8 @@ def _best_or_last(folder: Path) -> str:
     return "best" if steps_saved(folder, "best") else "last"
 
 
-def _shape(shape: tuple[int, ...] | None) -> str:
-    return "not" if shape is None else f"of shape {shape}"
+def _said(name: str, shape: tuple[int, ...] | None) -> str:
+    return f"no {name}" if shape is None else f"{name} of shape {shape}"
 
 
 def _fill(like: Tree, found: dict[str, np.ndarray], path: Path) -> Tree:
