@@ -305,7 +305,7 @@ def test_magnitudes_and_logarithms_are_told_from_redshifts_and_masses(tmp_path, 
     assert run(["figures", str(tmp_path / "arms.ecsv"), "--out", str(tmp_path / "f"), "--resamples", "5"]) == 0
     said = capsys.readouterr().err
     assert "z is not taken for a redshift: beside g and r it is the z band" in said
-    assert "stellar_mass is taken for logarithms" in said
+    assert "stellar_mass is taken for the logarithm of a stellar mass: its median is 10" in said
     assert "the catalogue tells no redshift;" in said
     assert not (tmp_path / "f" / "flux_ratio_i-redshift.png").exists()
     assert (tmp_path / "f" / "flux_ratio_i-ssfr.png").exists()

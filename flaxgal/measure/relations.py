@@ -238,8 +238,10 @@ def remarks(table: Table) -> list[str]:
         for name, doubt in _tried(table, known):
             if doubt:
                 said.append(f"{name} is not taken for a {known.word}: {doubt}; join a {known.word} as {known.names[0]}")
-            elif known.logarithms(values_of(table, name)):
-                said.append(f"{name} is taken for logarithms of the {known.word}, as its values are")
+            elif known.logarithms(values := values_of(table, name)):
+                said.append(
+                    f"{name} is taken for the logarithm of a {known.word}: its median is {np.nanmedian(values):.3g}"
+                )
     return said
 
 

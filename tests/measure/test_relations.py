@@ -176,7 +176,7 @@ def test_logarithms_of_masses_give_the_same_specific_rates_and_are_said():
     assert (one.made_of, other.made_of) == (("sfr", "stellar_mass"), ("sfr", "10^stellar_mass"))
     assert relations_table([other])["made_of"][0] == "sfr 10^stellar_mass"
     assert remarks(linear) == []
-    assert remarks(logarithms) == ["stellar_mass is taken for logarithms of the stellar mass, as its values are"]
+    assert remarks(logarithms) == ["stellar_mass is taken for the logarithm of a stellar mass: its median is 10"]
 
 
 @pytest.mark.parametrize(
