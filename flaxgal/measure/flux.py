@@ -25,7 +25,7 @@ from flaxgal.measure.fourier import measure_fourier
 from flaxgal.measure.geometry import inclination_deg, sky_position_angle_deg
 from flaxgal.measure.isophotes import isophote_ellipse, psf_fwhm_pixels
 from flaxgal.measure.record import BandFlux, Colour, Measurement
-from flaxgal.measure.saturation import is_clipped
+from flaxgal.measure.saturation import dead_pixels, is_clipped
 from flaxgal.measure.sources import detection_image, find_sources, near_centre
 from flaxgal.survey.cutout import Cutout
 
@@ -122,6 +122,8 @@ def _measure_light(cutout: Cutout, drawings: tuple[np.ndarray, ...], known: dict
     bands = cutout.bands if cutout.has_linear_flux else ()
     usable &= np.array([_has_light(image, good) for image, good in zip(flux, usable, strict=True)])[:, None, None]
     noise = np.array([pixel_noise(image, good) for image, good in zip(flux, usable, strict=True)])
+    if bands:
+        usable &= ~np.array([dead_pixels(*band) for band in zip(flux, usable, noise.tolist(), strict=True)])
     guess = np.array([border_sky(image, good) for image, good in zip(flux, usable, strict=True)])
     seen = np.isfinite(noise) & np.isfinite(guess)
     flags |= Flag.MISSING_BAND if not seen.all() else Flag(0)

@@ -1,4 +1,4 @@
-"""Whether the brightest part of a galaxy was cut off at one number, where no mask plane says that it is saturated."""
+"""Pixels with one number instead of light that no mask plane tells of: a core that was cut off, a dead patch."""
 
 from __future__ import annotations
 
@@ -6,14 +6,19 @@ import numpy as np
 from jaxtyping import Bool, Float
 from scipy import ndimage
 
-__all__ = ["is_clipped"]
+__all__ = ["dead_pixels", "is_clipped"]
 
 LEAST_PIXELS = 5
-"""A galaxy drawn without noise has up to four equal brightest pixels, around a corner of the grid."""
+"""Of a plateau or a dead patch. A galaxy drawn without noise has up to four equal brightest pixels, around a corner of
+the grid; in whole counts three in a thousand bright galaxies have four in a hollow of their noise."""
 CLIFF = 1.3
 """How much farther it falls off next to the plateau than a smooth top that was rounded to the image's numbers: a
 parabola that falls by one step within r pixels has fallen by (1 + 1 / r)² steps at r + 1."""
 WHITE = 255
+SQUARE = np.ones((3, 3), bool)
+LEAST_DEPTH = 4.0
+"""Of a dead patch below half of the pixels around it, in deviations of the noise, and below each of them in steps of
+the image's numbers: a smooth hollow with so many equal pixels on its ground is less than four steps deep."""
 
 
 def is_clipped(image: Float[np.ndarray, "y x"], galaxy: Bool[np.ndarray, "y x"], *, picture: bool = False) -> bool:
@@ -32,14 +37,40 @@ def is_clipped(image: Float[np.ndarray, "y x"], galaxy: Bool[np.ndarray, "y x"],
     highest = light == top
     if not np.isfinite(top) or highest.sum() < LEAST_PIXELS or (picture and top < WHITE):
         return False
-    labels, _ = ndimage.label(highest, np.ones((3, 3)))
+    labels, _ = ndimage.label(highest, SQUARE)
     sizes = np.bincount(labels.ravel())[1:]
     plateau = labels == int(sizes.argmax()) + 1
-    around = ndimage.binary_dilation(plateau, np.ones((3, 3))) & ~highest & np.isfinite(light)
+    around = ndimage.binary_dilation(plateau, SQUARE) & ~highest & np.isfinite(light)
     if sizes.max() < LEAST_PIXELS or not around.any():
         return False
     steps = np.diff(np.unique(light[np.isfinite(light)]))
     return bool(top - np.median(light[around]) > CLIFF * (1 + 1 / _semi_minor_axis(plateau)) ** 2 * steps.min())
+
+
+def dead_pixels(
+    image: Float[np.ndarray, "y x"], usable: Bool[np.ndarray, "y x"], deviation: float
+) -> Bool[np.ndarray, "y x"]:
+    """True on patches of at least five touching pixels, equal in every digit, deep below all around them.
+
+    Some pipelines write such a number, often 0, where a detector saw nothing. A patch in the sky, or at the edge of
+    the frame, is not noticed. `deviation` is the noise of a pixel.
+    """
+    from skimage.morphology import local_minima
+
+    dead = np.zeros(image.shape, bool)
+    light = np.where(usable, image, image.min(where=usable, initial=np.inf))
+    numbers, often = np.unique(light, return_counts=True)
+    if often.max() < LEAST_PIXELS or min(image.shape) < 3:
+        return dead
+    step = np.diff(numbers).min(initial=np.inf)
+    labels, _ = ndimage.label(local_minima(light, connectivity=2, allow_borders=False), SQUARE)
+    sizes = np.bincount(labels.ravel())
+    for label in np.flatnonzero(sizes[1:] >= LEAST_PIXELS) + 1:
+        patch = labels == label
+        rise = light[ndimage.binary_dilation(patch, SQUARE) & ~patch] - light[patch].min()
+        if np.median(rise) > LEAST_DEPTH * deviation and rise.min() > LEAST_DEPTH * step:
+            dead |= patch
+    return dead
 
 
 def _semi_minor_axis(plateau: Bool[np.ndarray, "y x"]) -> float:
