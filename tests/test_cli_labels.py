@@ -187,7 +187,7 @@ def test_build_counts_pictures_without_a_class_and_classes_without_a_picture(
         "left out: 3 galaxies, such as 6: no row in t.csv",
         "left out: 2 galaxies, such as 4: class not known: t_type 99",
         "5 left out",
-        "t.csv: 3 galaxies have no picture here",
+        "t.csv: 3 galaxies have no readable picture here",
     ]
     assert [line for line in printed.err.splitlines() if line in counts] == [counts[1], counts[0], *counts[2:]]
     folder = Path(printed.out.strip())
@@ -195,7 +195,7 @@ def test_build_counts_pictures_without_a_class_and_classes_without_a_picture(
     card = (folder / "README.md").read_text()
     assert "5 more were left out" in card
     assert "\n- 3: no row in t.csv\n- 2: class not known: t_type 99\n" in card
-    assert "t.csv: 3 galaxies have no picture here." in card
+    assert "t.csv: 3 galaxies have no readable picture here." in card
 
 
 def test_build_says_once_what_pictures_of_other_bands_have_in_common_and_what_to_do(

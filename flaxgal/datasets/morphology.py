@@ -263,7 +263,7 @@ def balance_table(schema: LabelSchema, balance: Balance) -> str:
 def _about_table(table: ClassTable, pictured: Set[str]) -> dict[str, Any]:
     """What a snapshot's provenance says of a table, of whose galaxies some came with a picture."""
     missing = sum(name not in pictured for names in (table.labels, table.untold) for name in names)
-    unpictured = [f"{missing:,} galaxies have no picture here"] if missing else []
+    unpictured = [f"{missing:,} galaxies have no readable picture here"] if missing else []
     return {
         "table": table.name,
         "vocabularies": list(table.vocabularies),

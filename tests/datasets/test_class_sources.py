@@ -102,6 +102,13 @@ def test_pictures_and_a_table_will_do_without_a_store(tmp_path):
         list(classes_from_files([tmp_path / "003.png"], table, bands=("grey",), image_size=24))
 
 
+def test_a_table_of_files_names_is_answered_with_the_ids_that_their_headers_say(tmp_path):
+    write_cutout(the_mocks(1)[0], tmp_path / "a.fits")
+    sentence = r"it has classes of a, and there are mock-0-000000: .* a cutout's what its header says"
+    with pytest.raises(ValueError, match=sentence):
+        list(classes_from_files([tmp_path], a_table(a=Labels(morphology="E")), **KIND))
+
+
 def test_pictures_of_other_bands_are_left_out_and_other_sizes_are_fitted(tmp_path):
     for name, size, bands in (("grey", 24, 1), ("large", 48, 3), ("small", 12, 3)):
         picture_file(tmp_path / f"{name}.png", size, bands)
