@@ -24,7 +24,7 @@ from flaxgal.cli_labels import build, rank, say_classes
 from flaxgal.cli_measure import measure
 from flaxgal.cli_predict import predict
 from flaxgal.cli_store import store_commands
-from flaxgal.cli_train import experiment, train_command
+from flaxgal.cli_train import ChoiceError, experiment, in_plain_words, train_command
 from flaxgal.cli_transfer import convert
 from flaxgal.cli_words import say
 from flaxgal.compiled import keep_compiled
@@ -45,13 +45,16 @@ def run(arguments: Sequence[str]) -> int:
     try:
         default, arguments = experiment(arguments)
         return _application(default).cli(
-            prog="flaxgal", description="Find the spiral arms of galaxies and measure them.", args=arguments
+            prog="flaxgal",
+            description="Find the spiral arms of galaxies and measure them.",
+            args=arguments,
+            registry=in_plain_words(),
         )
     except BrokenPipeError:
         # Whoever reads our output has seen enough, as `| head` does; Python must not try to write the rest at the end.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
-    except (ValueError, OSError) as error:
+    except (ChoiceError, ValueError, OSError) as error:
         say(f"flaxgal: {error}")
         return 2
     except KeyboardInterrupt:

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import functools
 import runpy
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
+
+from tyro.constructors import ConstructorRegistry, StructConstructorSpec, StructTypeInfo
 
 from flaxgal.cli_words import Flat
 from flaxgal.config import CLASSIFIERS, ClassifyConfig, TrainConfig
 from flaxgal.config.classifiers import SEED_CLASSIFIERS
 from flaxgal.progress import bars, silent, standing
 
-__all__ = ["experiment", "train_command"]
+__all__ = ["ChoiceError", "experiment", "in_plain_words", "train_command"]
 
 Experiment = TrainConfig | ClassifyConfig
 PRESETS: dict[str, Experiment] = {"arms": TrainConfig(), **CLASSIFIERS, **SEED_CLASSIFIERS}
@@ -67,6 +71,39 @@ def train_command(default: Experiment) -> Callable[..., int]:
 
     train.__annotations__["config"] = Annotated[type(default), Flat]
     return train
+
+
+class ChoiceError(Exception):
+    """What a config refuses, in its own words: of a ValueError tyro would say in a box where in flaxgal it arose."""
+
+
+def in_plain_words() -> ConstructorRegistry:
+    """Have tyro make configs as it is used to, but leave what they refuse as a `ChoiceError`."""
+    registry, asked = ConstructorRegistry(), []
+
+    @registry.struct_rule
+    def config_of(info: StructTypeInfo) -> StructConstructorSpec | None:
+        if asked or not info.type.__module__.startswith("flaxgal.config"):
+            return None  # by tyro's own rules, which are asked for below
+        asked.append(info)
+        found = ConstructorRegistry.get_struct_spec(info)
+        asked.clear()
+        if not isinstance(found, StructConstructorSpec):
+            return None
+        return replace(found, instantiate=_refusing(found.instantiate))
+
+    return registry
+
+
+def _refusing(make: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(make)
+    def made(**fields: Any) -> Any:
+        try:
+            return make(**fields)
+        except ValueError as error:
+            raise ChoiceError(*error.args) from error
+
+    return made
 
 
 def _train(folder: Path, config: Experiment, *, resume: bool) -> int:

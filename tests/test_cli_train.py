@@ -30,6 +30,26 @@ def test_a_word_that_is_no_task_is_answered_by_those_there_are(capsys):
     assert "\n" not in said
 
 
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ("--data.snapshots a --data.shares 0.5 0.5", "data.shares has 2 numbers for 1 snapshots: give one a snapshot"),
+        ("--model.network c2", "view is log_polar: give sky to a c2 network"),
+        ("--steps 0", "steps is 0: give 1 or more"),
+    ],
+)
+def test_a_choice_that_a_config_refuses_is_answered_by_its_sentence_alone(options, sentence, capsys):
+    assert run(["train", "winding", *options.split()]) == 2
+    assert capsys.readouterr().err == f"flaxgal: {sentence}\n"
+
+
+def test_groups_of_options_keep_what_is_said_of_them(capsys):
+    with pytest.raises(SystemExit):
+        run(["train", "winding", "--help"])
+    said = " ".join(capsys.readouterr().out.replace("│", "").split())
+    assert "Which dataset snapshots are trained on, and in what shares." in said
+
+
 def test_without_a_word_or_with_arms_it_is_arms():
     assert experiment(["train", "--steps", "9"]) == (TrainConfig(), ["train", "--steps", "9"])
     assert experiment(["train", "arms"]) == (TrainConfig(), ["train"])
