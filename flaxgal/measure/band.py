@@ -28,7 +28,6 @@ UNEVEN_PIXELS = 7.0
 mean there: about a disc of seeing. With it and the tilt, 63 and 74 % of contrasts of mock spirals of 64 and 128 pixels
 lie within their error; with patches of the size of `coherent_pixels` and without the tilt 73 and 83 %."""
 GROWING_SHARE = 0.02
-UNCERTAIN_MASK = 0.1
 NAN = float("nan")
 
 
@@ -143,7 +142,7 @@ def _band_flux(
         flags |= Flag.NO_INTERARM
     if not np.isfinite(to_disc):
         flags |= Flag.NO_BULGE_FIT
-    if mask_error[1] > UNCERTAIN_MASK:
+    if mask_error[1] > ratio * (1 - ratio):  # more than 0.1 it is for over half of the masks of a short training
         flags |= Flag.MASK_UNCERTAIN
     flux = {
         "total_flux": total,

@@ -117,6 +117,17 @@ def test_a_mask_that_says_little_is_flagged(spiral):
     assert Flag.MASK_UNCERTAIN not in measure_cutout(drawn.cutout, soft(drawn.arm_mask, 0.3)).flags
 
 
+def test_edges_as_vague_say_enough_of_much_arm_and_too_little_of_thin_arms(spiral):
+    drawn = spiral(2, arm_contrast=3.0)
+    broad, thin = (
+        measure_cutout(drawn.cutout, soft(mask, 0.6))
+        for mask in (drawn.arm_mask, ndimage.binary_erosion(drawn.arm_mask))
+    )
+    assert broad.bands["r"].flux_ratio_mask_error > 0.1 > thin.bands["r"].flux_ratio_mask_error
+    assert Flag.MASK_UNCERTAIN not in broad.flags
+    assert Flag.MASK_UNCERTAIN in thin.flags
+
+
 def test_without_variance_the_masks_own_error_is_still_known_and_the_whole_is_not(spiral):
     drawn = spiral(2)
     row = measure_cutout(dataclasses.replace(drawn.cutout, variance=None), soft(drawn.arm_mask, 1.0))
