@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from astropy.table import Table
 
-from flaxgal import cli_figures
+from flaxgal import cli_gallery
 from flaxgal.cli import run
 from flaxgal.survey.cutout import Cutout, read_cutout, write_cutout
 from flaxgal.survey.prediction import Prediction, write_prediction
@@ -153,7 +153,7 @@ def test_how_many_galaxies_lack_an_outline_is_said_and_why_maps_and_images_canno
 
 
 def test_of_many_galaxies_without_an_outline_a_few_are_named(measured, capsys, monkeypatch):
-    monkeypatch.setattr(cli_figures, "_FEW", 1)
+    monkeypatch.setattr(cli_gallery, "_FEW", 1)
     (measured / "maps" / "g02.arms.fits").unlink()
     run(gallery_of(measured))
     said = capsys.readouterr().err
@@ -208,6 +208,7 @@ def test_the_page_shows_the_ratio_that_most_galaxies_have(measured):
         (["--columns", "flag_names", "photoz_best", "p"], "no numbers in flag_names, p; name columns of one number"),
         (["--resamples", "0"], "--resamples 0; give 2 or more"),
         (["--masks", "maps"], "needs both --inputs"),
+        (["--labels", "latest"], "--labels says whose masks of a label store the gallery shows; give --masks"),
         (["--inputs", "cutouts", "--masks", "maps", "--gallery", "0"], "give 1 galaxy or more"),
         (["--inputs", "cutouts", "--masks", "nosuch"], "nosuch: no such folder; expected the one"),
         (["--inputs", "nosuch", "--masks", "maps"], "nosuch: no such file or folder; expected the cutouts"),

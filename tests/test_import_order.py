@@ -61,8 +61,8 @@ MAY_IMPORT = {
     "rank": "config survey labels measure checkpoint predict",
     "retrain": (f"config progress survey labels models train evaluate {_SNAPSHOTS} {_NETWORKS}"),
     (
-        "cli cli_annotate cli_evaluate cli_fetch cli_figures cli_labels cli_measure cli_predict cli_store cli_train "
-        "cli_transfer cli_words demo "
+        "cli cli_annotate cli_evaluate cli_fetch cli_figures cli_gallery cli_labels cli_measure cli_predict cli_store "
+        "cli_train cli_transfer cli_words demo "
         "__main__"
     ): (
         "config progress compiled survey labels mock datasets.mocks models inputs masks distribute measuring "
