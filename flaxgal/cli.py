@@ -54,8 +54,11 @@ def run(arguments: Sequence[str]) -> int:
         # Whoever reads our output has seen enough, as `| head` does; Python must not try to write the rest at the end.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
-    except (ChoiceError, ValueError, OSError) as error:
+    except (ChoiceError, ValueError) as error:
         say(f"flaxgal: {error}")
+        return 2
+    except OSError as error:
+        say(f"flaxgal: {_of_the_system(error)}")
         return 2
     except KeyboardInterrupt:
         say(
@@ -63,6 +66,15 @@ def run(arguments: Sequence[str]) -> int:
             "command, train with --resume; mock, build, retrain and demo begin anew."
         )
         return 130
+
+
+def _of_the_system(error: OSError) -> str:
+    """What the operating system says of a file, without its number; a sentence of our own as it is."""
+    if error.filename is None or error.strerror is None:
+        return str(error)
+    if isinstance(error, FileExistsError | NotADirectoryError):
+        return f"{error.filename}: found a file; wanted a folder there: give another name, or move the file away"
+    return f"{error.filename}: {error.strerror.lower()}"
 
 
 def demo(

@@ -242,7 +242,7 @@ def test_parts_are_plain_parquet_of_one_schema_without_galaxies_that_have_no_pla
         (["--masks", "nowhere"], "nowhere: no such folder"),
         (["--out", "a-folder"], "found a folder; wanted the name of a table"),
         (["--out", "arms.csv"], "a catalogue's name ends in"),
-        (["--out", "a-file/arms.ecsv"], "a-file"),
+        (["--out", "a-file/arms.ecsv"], "flaxgal: a-file: found a file; wanted a folder there"),
         (["--join", "nothing.fits"], "nothing.fits: no such file"),
         (["--parts", "maps"], "wanted an empty folder for the parts"),
         (["--parts", "a-file"], "found a file; wanted a folder for the parts"),
