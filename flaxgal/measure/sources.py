@@ -95,9 +95,9 @@ def find_sources(detection: Float[np.ndarray, "y x"], arm_mask: Bool[np.ndarray,
     the doubt: it must stand out `KNOT_FACTOR` times more to be held for a star.
     """
     smooth = ndimage.gaussian_filter(detection, SMOOTHING_PIXELS, mode="nearest")
-    noise = _white_noise_through(SMOOTHING_PIXELS, detection.shape)
-    labels = _detected(smooth, DETECTION_SIGMA * noise)
+    labels = _detected(smooth, DETECTION_SIGMA * _white_noise_through(SMOOTHING_PIXELS))
     number = int(labels.max())
+    noise = _noise_up_to_edges(SMOOTHING_PIXELS, detection.shape)
     tops = (smooth == ndimage.maximum_filter(smooth, TOP_PIXELS)) & (smooth > SIGNIFICANT_SIGMA * noise)
     labels = np.where(np.isin(labels, labels[tops]), labels, 0)  # the others are ripples of the noise
     nobody = np.zeros(detection.shape, bool)
@@ -117,10 +117,15 @@ def find_sources(detection: Float[np.ndarray, "y x"], arm_mask: Bool[np.ndarray,
     return Sources(galaxy & ~others, others, peak, off_centre=not at_centre, knot_share=knot_share)
 
 
-def _white_noise_through(sigma: float, shape: tuple[int, int]) -> Float[np.ndarray, "y x"]:
-    """Standard deviation that white noise of 1 a pixel has left after a Gaussian filter of this width.
+def _white_noise_through(sigma: float) -> float:
+    """Standard deviation that white noise of 1 a pixel has left after a Gaussian filter of this width."""
+    return 1.0 / (2.0 * np.sqrt(np.pi) * sigma)
 
-    In the corners over twice that of the middle: beyond the frame the filter repeats the outermost pixels.
+
+def _noise_up_to_edges(sigma: float, shape: tuple[int, int]) -> Float[np.ndarray, "y x"]:
+    """The same for each pixel of a frame: beyond it the filter repeats the outermost pixels, and levels less there.
+
+    In the corners it is over twice as much as in the middle.
     """
     along_y, along_x = (_noise_along(sigma, length) for length in shape)
     return np.outer(along_y, along_x)
@@ -132,7 +137,7 @@ def _noise_along(sigma: float, length: int) -> Float[np.ndarray, " pixel"]:
     return np.linalg.norm(ndimage.gaussian_filter1d(np.eye(length), sigma, axis=0, mode="nearest"), axis=1)
 
 
-def _detected(image: np.ndarray, threshold: np.ndarray) -> Int[np.ndarray, "y x"]:
+def _detected(image: np.ndarray, threshold: float) -> Int[np.ndarray, "y x"]:
     """Label of each pixel that belongs to an object above the threshold; 0 elsewhere."""
     from photutils.segmentation import detect_sources
     from photutils.utils.exceptions import NoDetectionsWarning
@@ -239,13 +244,13 @@ def _stars(
     height = _pointlike(detection)
     around = np.maximum(ndimage.gaussian_filter(detection, STAR_PIXELS, mode="nearest") - height, 0.0)
     y, x = np.indices(detection.shape)
-    noise = 2.0 * _white_noise_through(STAR_PIXELS, detection.shape)
+    noise = 2.0 * _white_noise_through(STAR_PIXELS)
     threshold = np.maximum(STAR_SIGMA * noise, STAR_SHARE * around) * np.where(arm_mask, KNOT_FACTOR, 1.0)
     tops = (height == ndimage.maximum_filter(height, size=5)) & (height > STAR_SIGMA * noise) & galaxy
     tops &= np.hypot(y - peak[0], x - peak[1]) >= CORE_PIXELS
     found = np.zeros(detection.shape, bool)
     for at in np.argwhere(tops & (height > threshold)):
-        top, level = height[tuple(at)], max(around[tuple(at)], 2.0 * noise[tuple(at)])
+        top, level = height[tuple(at)], max(around[tuple(at)], 2.0 * noise)
         reach = np.sqrt(2.0) * STAR_PIXELS * np.sqrt(2.0 * np.log(max(top / (SUNK * level), 1.5)))
         found |= np.hypot(y - at[0], x - at[1]) <= reach
     undecided = tops & arm_mask & (height > KNOT_SHARE * around) & (height <= threshold)
