@@ -61,7 +61,7 @@ FLAG_MEANINGS = {
     Flag.NO_INTERARM: "no disc is seen between the arms in a band: neither contrast nor excess",
     Flag.NO_BULGE_FIT: "no disc could be fitted below the bulge in a band: no ratio of arms to disc",
     Flag.NOT_PSF_MATCHED: "the PSF of a band is missing, or could not be matched: colours are of unlike seeing",
-    Flag.MASK_UNCERTAIN: "the mask says little: its own error is above ratio × (1 − ratio) in a band",
+    Flag.MASK_UNCERTAIN: "the mask says little: its own error is above ratio * (1 - ratio) in a band",
     Flag.WINDING_UNCERTAIN: "the arm mask does not say which way it winds: no chirality and no pitch angles",
     Flag.BRIGHT_KNOT: "compact sources in the arm mask, stars or knots of young stars, hold over 2.5 % of its light",
     Flag.GALAXY_UNCERTAIN: "either of two objects may be the galaxy, and none stands out at the image's centre",
