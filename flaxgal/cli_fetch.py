@@ -238,7 +238,7 @@ def fetch_folder(
     new, known, classed, left_out = 0, 0, 0, []
     for item in track(items, "galaxies"):
         if isinstance(item, Unreadable):
-            left_out.append(item.reason)
+            left_out.append(item)
         elif isinstance(item, ImportedPair) and not item.is_new:
             known += 1
         else:

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 
 from tyro.conf import arg
 
-from flaxgal.cli_words import StoreFolder, closing, say
+from flaxgal.cli_words import StoreFolder, closing, say, say_left_out
 from flaxgal.progress import track
 
 __all__ = ["build", "rank", "say_classes", "store_agreement"]
@@ -183,15 +183,14 @@ def _written(
     examples: Iterator[Any], write: Callable[[Iterator[Any]], Path], number: int, damaged: Sequence[str]
 ) -> int:
     """Build a snapshot with progress, and say what was left out of it: what galaxies have in common, once."""
-    from flaxgal.datasets.snapshot_files import reason_alone
     from flaxgal.survey.cutout import Unreadable
 
-    left_out: dict[str, list[str]] = {reason: [reason] for reason in damaged}
+    left_out: list[Unreadable | str] = [*damaged]
 
     def taken() -> Iterator[Any]:
         for item in track(examples, "galaxies", number):
             if isinstance(item, Unreadable):
-                left_out.setdefault(reason_alone(item), []).append(item.name)
+                left_out.append(item)
             yield item
 
     written = None
@@ -202,18 +201,8 @@ def _written(
         if not left_out:
             raise
         print(f"no snapshot written: {error}")
-    for reason, names in left_out.items():
-        say(f"left out: {_of_galaxies(names, reason)}")
-    if left_out:
-        say(f"{sum(map(len, left_out.values()))} left out")
+    say_left_out(left_out)
     return 0 if written else 1
-
-
-def _of_galaxies(names: Sequence[str], reason: str) -> str:
-    """Why galaxies are left out: of one by its name, of several by the number and the name of the first."""
-    if len(names) > 1:
-        return f"{len(names)} galaxies, such as {names[0]}: {reason}"
-    return reason if names[0] in reason else f"{names[0]}: {reason}"
 
 
 def rank(
@@ -240,7 +229,7 @@ def rank(
     done, left_out, kept = 0, [], None
     for item in track(rank_all(model, opened, orientations=orientations), "galaxies ranked", len(unlabelled(opened))):
         if isinstance(item, Unreadable):
-            left_out.append(item.reason)
+            left_out.append(item)
         elif isinstance(item, Ranking):
             kept = item
         elif isinstance(item, RankedGalaxy):
@@ -267,7 +256,7 @@ def store_agreement(store: StoreFolder, *, out: Path | None = None, threshold: f
         raise ValueError(f"{out}: a table of agreement ends in .ecsv, found {out.suffix or 'no ending'}")
     found = list(track(agreement(Store.open(store)), "pairs"))
     pairs = [item for item in found if isinstance(item, Pair)]
-    left_out = [item.reason for item in found if not isinstance(item, Pair)]
+    left_out = [item for item in found if not isinstance(item, Pair)]
     summaries = by_annotator(pairs)
     if summaries:
         heads = ("galaxies", "pairs", "Dice", "kappa", "independent", "Dice", "repeats", "own Dice", "own kappa")

@@ -49,7 +49,7 @@ def store_add(store: StoreFolder, inputs: Inputs, *, survey: str = "", pixel_sca
     overrides: dict[str, Any] = {"survey": survey or None, "pixel_scale_arcsec": pixel_scale_arcsec}
     for item in track(read_cutouts(inputs, **overrides), "galaxies added", len(find_cutouts(inputs))):
         if isinstance(item, Unreadable):
-            left_out.append(item.reason)
+            left_out.append(item)
             continue
         there = item.object_id in labels
         try:
@@ -97,7 +97,7 @@ def store_import(
     new, known, left_out = 0, 0, []
     for item in track(pairs, "pairs"):
         if isinstance(item, Unreadable):
-            left_out.append(item.reason)
+            left_out.append(item)
         elif item.is_new:
             new += 1
         else:

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import sys
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from tyro.conf import Positional, arg
 
 from flaxgal.progress import track
+
+if TYPE_CHECKING:
+    from flaxgal.survey.cutout import Unreadable
 
 __all__ = [
     "Counts",
@@ -22,6 +26,7 @@ __all__ = [
     "closing",
     "counted",
     "say",
+    "say_left_out",
     "say_passed_over",
 ]
 
@@ -38,8 +43,7 @@ class Counts:
     done: int
     """With those that were done before."""
     kept: int
-    left_out: list[str]
-    """Why each galaxy was, that was."""
+    left_out: list[Unreadable]
     last: Any = None
     """What the call said at its end, if it did."""
 
@@ -57,7 +61,7 @@ def counted(found: Iterable[Any], words: str, total: int, *, kept: type, last: t
     done, before, left_out, end = 0, 0, [], None
     for item in track(found, words, total):
         if isinstance(item, Unreadable):
-            left_out.append(item.reason)
+            left_out.append(item)
         elif isinstance(item, last):
             end = item
         else:
@@ -66,14 +70,32 @@ def counted(found: Iterable[Any], words: str, total: int, *, kept: type, last: t
     return Counts(done, before, left_out, end)
 
 
-def closing(summary: str, worked: int, left_out: Sequence[str]) -> int:
+def closing(summary: str, worked: int, left_out: Sequence[Unreadable | str]) -> int:
     """Print what was done and list what was left out; the exit status, 1 only if nothing worked."""
     print(summary)
-    for reason in left_out:
-        say(f"left out: {reason}")
+    say_left_out(left_out)
+    return 0 if worked else 1
+
+
+def say_left_out(left_out: Sequence[Unreadable | str]) -> None:
+    """List galaxies that were left out, with what several of them have in common but once, and sentences."""
+    names: defaultdict[str, list[str]] = defaultdict(list)
+    for item in left_out:
+        if isinstance(item, str):
+            names[item].append("")
+        else:
+            names[item.reason_alone].append(item.name)
+    for reason, those in names.items():
+        say(f"left out: {_of_galaxies(those, reason)}")
     if left_out:
         say(f"{len(left_out)} left out")
-    return 0 if worked else 1
+
+
+def _of_galaxies(names: Sequence[str], reason: str) -> str:
+    """Why galaxies are left out: of one by its name, of several by the number and the name of the first."""
+    if len(names) > 1:
+        return f"{len(names)} galaxies, such as {names[0]}: {reason}"
+    return reason if names[0] in reason else f"{names[0]}: {reason}"
 
 
 def say_passed_over(inputs: Sequence[Path]) -> None:

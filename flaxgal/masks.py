@@ -57,8 +57,7 @@ class Predicted:
         path = prediction_path(cutout.object_id, self.folder)
         if not path.exists():
             raise ValueError(
-                f"{cutout.object_id}: no {path.name} in {self.folder}; run flaxgal predict on this galaxy with "
-                f"--out {self.folder}"
+                f"{cutout.object_id}: no map of it in {self.folder}; run flaxgal predict on it with --out {self.folder}"
             )
         found = read_prediction(path, wcs=False)
         if found.image_shape != cutout.image_shape:

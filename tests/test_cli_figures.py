@@ -146,7 +146,7 @@ def test_how_many_galaxies_lack_an_outline_is_said_and_why_maps_and_images_canno
     assert run(gallery_of(measured)) == 0
     said = capsys.readouterr().err
     assert "2 galaxies have no outline of their arms on the page:" in said
-    assert "g03: no g03.arms.fits in" in said
+    assert "g03: no map of it in" in said
     assert "g02.arms.fits: found no prediction in it" in said
     assert "1 of the inputs cannot be read:" in said
     assert "broken.fits" in said
@@ -157,7 +157,7 @@ def test_of_many_galaxies_without_an_outline_a_few_are_named(measured, capsys, m
     (measured / "maps" / "g02.arms.fits").unlink()
     run(gallery_of(measured))
     said = capsys.readouterr().err
-    assert said.count("run flaxgal predict on this galaxy") == 1
+    assert said.count("run flaxgal predict on it") == 1
     assert "… and 1 more" in said
 
 

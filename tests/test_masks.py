@@ -83,7 +83,7 @@ def test_a_batch_goes_on_past_galaxies_that_cannot_be_measured(tmp_path):
     assert results[0] == broken
     assert "has 32 × 24 pixels and the image of g001 24 × 24" in results[1].reason
     assert "made from other pixels than the image of g002 has now" in results[2].reason
-    assert "no g003.arms.fits in" in results[3].reason
+    assert "g003: no map of it in" in results[3].reason
 
 
 # Drawings in a label store

@@ -78,7 +78,7 @@ def test_what_cannot_be_measured_is_named_with_its_reason(field, tmp_path):
                if isinstance(item, Unreadable)]  # fmt: skip
     assert len(reasons) == 3
     assert "g005.fits" in reasons[0]
-    assert reasons[1].startswith("g006: no g006.arms.fits in")
+    assert reasons[1].startswith("g006: no map of it in")
     assert "g007.arms.fits: found no prediction in it" in reasons[2]
 
 

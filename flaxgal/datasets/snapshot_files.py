@@ -38,7 +38,6 @@ __all__ = [
     "numbers_in",
     "pixels_feature",
     "raw_records",
-    "reason_alone",
     "record_of",
     "snapshot_under_way",
     "text_in",
@@ -85,7 +84,7 @@ class SnapshotWriter:
 
     def leave_out(self, item: Unreadable) -> None:
         """Note a galaxy that does not go in."""
-        self.left_out[reason_alone(item)] += 1
+        self.left_out[item.reason_alone] += 1
         self.names.add(item.name)
         self._log("left_out.jsonl", {"object_id": item.name, "reason": item.reason})
 
@@ -239,11 +238,6 @@ def write_snapshot(
                 writer.keep(item, *take(item))
         writer.close(**closing(writer))
     return final
-
-
-def reason_alone(item: Unreadable) -> str:
-    """Why a galaxy is left out, without its name: what it may have in common with others."""
-    return item.reason.removeprefix(f"{item.name}: ")
 
 
 def next_version(home: Path) -> str:

@@ -206,6 +206,11 @@ class Unreadable:
     reason: str
     """One sentence for the person who sent it."""
 
+    @property
+    def reason_alone(self) -> str:
+        """The sentence without the galaxy's name before it: what it may have in common with others."""
+        return self.reason.removeprefix(f"{self.name}: ")
+
 
 def read_cutout(
     path: PathLike | Sequence[PathLike],
