@@ -6,7 +6,6 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -32,7 +31,7 @@ from flaxgal.models.classifier import Classifier, class_features
 from flaxgal.survey.schemas import LabelSchema, schema_named
 from flaxgal.training_journal import Measure
 
-__all__ = ["BALANCED_ACCURACY", "MEAN_ERROR", "Classifying", "mixed_crops", "weighed"]
+__all__ = ["BALANCED_ACCURACY", "MEAN_ERROR", "Classifying", "weighed"]
 
 BALANCED_ACCURACY = Measure("validation_balanced_accuracy", "balanced accuracy")
 MEAN_ERROR = Measure("validation_mean_error", "mean error", rises=False)
@@ -167,20 +166,6 @@ def weighed(config: ClassifyConfig, counts: Sequence[int]) -> ClassifyConfig:
     each = np.where(present, shown.sum() / (present.sum() * np.where(present, shown, 1.0)), 1.0)
     loss = dataclasses.replace(config.loss, class_weights=tuple(each.tolist()))
     return dataclasses.replace(config, loss=loss)
-
-
-def mixed_crops(seen: Sequence[Mapping[str, Any]]) -> str:
-    """A sentence on snapshots whose pictures show unequal shares of their frames, if they do; else nothing.
-
-    `seen` is what a run folder says of its snapshots (`flaxgal.datasets.feed.about_snapshot`).
-    """
-    if len({one["crop"] for one in seen if "crop" in one}) < 2:
-        return ""
-    listed = ", ".join(f"those of {one['name']} {one['version']} {one['crop']:g}" for one in seen)
-    return (
-        f"pictures show unequal shares of their frames' sides, {listed}: unless galaxies fill them alike, build the "
-        f"snapshots again with one --crop; predict will ask for a --crop to show its galaxies in"
-    )
 
 
 def _class_numbers(target: np.ndarray, schema: LabelSchema) -> np.ndarray:

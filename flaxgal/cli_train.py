@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import functools
 import runpy
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
 from tyro.constructors import ConstructorRegistry, StructConstructorSpec, StructTypeInfo
 
-from flaxgal.cli_words import Flat
+from flaxgal.cli_words import Flat, say
 from flaxgal.config import CLASSIFIERS, ClassifyConfig, TrainConfig
 from flaxgal.config.classifiers import SEED_CLASSIFIERS
 from flaxgal.progress import bars, silent, standing
@@ -115,7 +115,7 @@ def _train(folder: Path, config: Experiment, *, resume: bool) -> int:
     with bars() as show:
         for number, progress in enumerate(train(config, folder, resume=resume)):
             if not number and isinstance(config, ClassifyConfig):
-                print(_galaxies_of_each_class(folder, config), flush=True)
+                _say_what_is_learnt_from(folder, config)
             show("training", progress.step, progress.steps, standing(progress))
             if progress.looked and show is silent:
                 print(f"step {progress.step}/{progress.steps}  {standing(progress)}", flush=True)
@@ -124,12 +124,31 @@ def _train(folder: Path, config: Experiment, *, resume: bool) -> int:
     return 0
 
 
-def _galaxies_of_each_class(folder: Path, config: ClassifyConfig) -> str:
-    """What a classifier is trained on, in words, and how many galaxies are left out."""
+def _say_what_is_learnt_from(folder: Path, config: ClassifyConfig) -> None:
+    """Print what a classifier is trained on; say so if its snapshots show unequal shares of their pictures."""
     from flaxgal.runlog import snapshots_seen
 
+    seen = snapshots_seen(folder)
+    print(_galaxies_of_each_class(seen, config), flush=True)
+    if mixed := _mixed_crops(seen):
+        say(mixed)
+
+
+def _mixed_crops(seen: Sequence[Mapping[str, Any]]) -> str:
+    """A sentence on snapshots whose pictures show unequal shares of their frames, if they do; else nothing."""
+    if len({one["crop"] for one in seen if "crop" in one}) < 2:
+        return ""
+    listed = ", ".join(f"those of {one['name']} {one['version']} {one['crop']:g}" for one in seen)
+    return (
+        f"pictures show unequal shares of their frames' sides, {listed}: unless galaxies fill them alike, build the "
+        f"snapshots again with one --crop; predict will ask for a --crop to show its galaxies in"
+    )
+
+
+def _galaxies_of_each_class(seen: Sequence[Mapping[str, Any]], config: ClassifyConfig) -> str:
+    """The training galaxies in words, and how many galaxies are left out."""
     counts: dict[str, int] = {}
-    for snapshot in snapshots_seen(folder):
+    for snapshot in seen:
         for label, number in snapshot["classes"].get("train", {}).items():
             counts[label] = counts.get(label, 0) + number
     unknown = counts.pop("", 0)

@@ -6,7 +6,6 @@ had not been.
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -22,7 +21,6 @@ from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 from jaxtyping import Array, Float, Int
 
 from flaxgal import checkpoint, runlog
-from flaxgal.classifying import mixed_crops
 from flaxgal.config import RunConfig
 from flaxgal.datasets.feed import (
     Pixels,
@@ -230,8 +228,6 @@ def train(config: RunConfig, run_folder: Path | str, *, resume: bool = False) ->
     runlog.check_run(folder, config, resume=resume)  # before anything that takes time
     snapshots = open_snapshots(config)
     seen = [about_snapshot(config, snapshot) for snapshot in snapshots]
-    if mixed := mixed_crops(seen):
-        warnings.warn(mixed, stacklevel=2)
     runlog.check_same_data(folder, config, seen)
     feed, validation = training_feed(config, snapshots, mesh), read_validation(config, snapshots)
     task = task_of(config)

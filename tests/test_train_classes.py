@@ -4,7 +4,6 @@ import dataclasses
 import itertools
 import json
 import logging
-import warnings
 
 import jax
 import jax.numpy as jnp
@@ -19,6 +18,7 @@ from flaxgal.calibration import fit_temperature, read_calibration
 from flaxgal.checkpoint import load_classifier, load_run, with_encoder
 from flaxgal.classify import oriented_logits
 from flaxgal.classifying import Classifying, weighed
+from flaxgal.cli import run
 from flaxgal.config import AugmentConfig, ClassifierConfig, ClassLossConfig, DataConfig, OptimizerConfig, UNetConfig
 from flaxgal.datasets.augment import augment_pictures
 from flaxgal.datasets.feed import open_snapshots, read_validation, training_feed
@@ -282,14 +282,27 @@ def test_a_galaxy_in_training_here_and_in_validation_there_is_refused(tmp_path):
         next(train(class_config(folders[0], data=DataConfig(snapshots=tuple(map(str, folders)))), tmp_path / "run"))
 
 
-def test_snapshots_that_are_cropped_unequally_are_said_to_be(snapshot, config, tmp_path):
+def test_snapshots_that_are_cropped_unequally_are_said_to_be(snapshot, config, tmp_path, capsys):
     examples = (dataclasses.replace(toy_class(k), object_id=f"other-{k}") for k in range(60))
     close = build_class_snapshot(examples, tmp_path, bands=("grey",), image_size=SIZE, name="close", crop=0.34)
-    both = dataclasses.replace(config, data=DataConfig(snapshots=(str(snapshot), str(close)), batch_size=8))
-    with pytest.warns(UserWarning, match=r"sides, those of letters 1\.0\.0 1, those of close 1\.0\.0 0\.34: unless"):
-        next(train(both, tmp_path / "both"))
-    with warnings.catch_warnings(action="error"):
-        next(train(config, tmp_path / "one"))
+    tiny = [
+        "--model.widths",
+        "4",
+        "6",
+        "--model.blocks",
+        "1",
+        "--model.image-size",
+        str(SIZE),
+        "--steps",
+        "1",
+        "--data.batch-size",
+        "8",
+    ]
+    for name, snapshots in (("both", (snapshot, close)), ("one", (snapshot,))):
+        command = ["train", "winding", "--run", str(tmp_path / name), "--data.snapshots", *map(str, snapshots), *tiny]
+        assert run(command) == 0
+        said = capsys.readouterr().err
+        assert ("sides, those of letters 1.0.0 1, those of close 1.0.0 0.34: unless" in said) == (name == "both")
 
 
 def test_a_run_of_one_kind_is_not_taken_for_the_other(straight, tmp_path):
