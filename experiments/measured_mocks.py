@@ -163,14 +163,17 @@ def _light(rows: Table) -> dict:
     off = rows["flux_ratio"] - rows["true_flux_ratio"]
     known = np.isfinite(off)
     off, error = np.asarray(off[known]), np.asarray(rows["flux_ratio_error"][known])
+    sigmas = (np.abs(off) / error)[np.isfinite(error)]  # none is given where a network finds no arms at all
     return {
         "galaxies": len(set(rows["object_id"])),
         "not_measured": len(set(rows["object_id"][~known])),
         "median_bias": round(float(np.median(off)), 4),
         "standard_deviation": round(float(off.std()), 4),
         "median_error": round(float(np.median(np.abs(off))), 4),
-        "inside_1_sigma": round(float((np.abs(off) < error).mean()), 3),
-        "inside_2_sigma": round(float((np.abs(off) < 2 * error).mean()), 3),
+        "without_error": off.size - sigmas.size,
+        "inside_1_sigma": round(float((sigmas < 1).mean()), 3),
+        "inside_2_sigma": round(float((sigmas < 2).mean()), 3),
+        "median_error_bar": round(float(np.nanmedian(error)), 3),
     }
 
 
