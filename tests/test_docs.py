@@ -13,6 +13,7 @@ from safetensors.numpy import save_file
 from flaxgal.cli import run
 from flaxgal.labels.revisions import Revision
 from flaxgal.labels.store import Store
+from flaxgal.measure.flags import FLAG_MEANINGS, flag_names
 
 DOCS = Path(__file__).parents[1] / "docs"
 CONVNEXT = Path(__file__).parent / "models" / "convnext_reference.npz"
@@ -111,3 +112,9 @@ def test_every_command_of_a_page_runs(page: Path, tmp_path: Path, monkeypatch: p
     if page.stem == "from-pictures-to-fluxes":
         assert Path("arms.ecsv").exists()
         assert Path("arms.parquet").exists()
+
+
+def test_the_page_on_measuring_says_what_every_flag_means():
+    page = (DOCS / "measuring-arms.md").read_text()
+    rows = [f"| `{flag_names(flag)}` | {meaning} |" for flag, meaning in FLAG_MEANINGS.items()]
+    assert [row for row in rows if row not in page] == []
