@@ -17,7 +17,7 @@ _FAST = OptimizerConfig(learning_rate=3e-3, weight_decay=1e-2)
 _PROFILES = ClassifyConfig(
     task="morphology",
     name="morphology",
-    steps=5000,
+    steps=9000,
     evaluate_every=500,
     model=_WITH_RINGS,
     augment=_HARDLY,
