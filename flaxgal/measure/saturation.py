@@ -58,11 +58,10 @@ def dead_pixels(
     from skimage.morphology import local_minima
 
     dead = np.zeros(image.shape, bool)
-    light = np.where(usable, image, image.min(where=usable, initial=np.inf))
-    numbers, often = np.unique(light, return_counts=True)
-    if often.max() < LEAST_PIXELS or min(image.shape) < 3:
+    if min(image.shape) < 3 or not _has_touching_equals(np.where(usable, image, np.nan)):
         return dead
-    step = np.diff(numbers).min(initial=np.inf)
+    light = np.where(usable, image, image.min(where=usable, initial=np.inf))
+    step = np.diff(np.unique(light)).min(initial=np.inf)
     labels, _ = ndimage.label(local_minima(light, connectivity=2, allow_borders=False), SQUARE)
     sizes = np.bincount(labels.ravel())
     for label in np.flatnonzero(sizes[1:] >= LEAST_PIXELS) + 1:
@@ -71,6 +70,17 @@ def dead_pixels(
         if np.median(rise) > LEAST_DEPTH * deviation and rise.min() > LEAST_DEPTH * step:
             dead |= patch
     return dead
+
+
+def _has_touching_equals(light: Float[np.ndarray, "y x"]) -> bool:
+    """Whether any two pixels next to each other, or corner to corner, are equal: without noise or in whole counts."""
+    beside = (
+        (light[:, 1:], light[:, :-1]),
+        (light[1:], light[:-1]),
+        (light[1:, 1:], light[:-1, :-1]),
+        (light[1:, :-1], light[:-1, 1:]),
+    )
+    return any(bool((one == other).any()) for one, other in beside)
 
 
 def _semi_minor_axis(plateau: Bool[np.ndarray, "y x"]) -> float:
