@@ -2,8 +2,9 @@
 # a window needs more, Debian packages: root gets them installed, anybody else is told their names.
 #   make demo        installs what the main job needs and runs it on mock galaxies
 #   make annotate    opens a store of mock galaxies to draw arms in; STORE=DIR opens another, MODEL=RUN proposes masks
-#   make test        installs what the tests need and runs all of them; REAL_DATA=DIR adds those on real galaxies
-#   make newest-test the quick tests once more, on the newest Python of this machine
+#   make test        installs what the tests need and runs them; REAL_DATA=DIR adds those on real galaxies
+#   make long-test   the tests that take long, which `make test` leaves out: docs, demo, a Dask cluster, many mocks
+#   make newest-test the tests of `make test` once more, on the newest Python of this machine
 #   make lint        only the formatting, style and type checks of `make test`
 #   make lock        chooses the exact versions of requirements.lock anew
 #   make PYTHON=python3.12 demo     another Python than python3
@@ -21,7 +22,7 @@ PIP_INSTALL = -m pip install --quiet --disable-pip-version-check --constraint re
 # One word: pytest takes a folder that stands alone for a place of tests, and looks for its settings there.
 REAL_DATA_OPTION = $(if $(REAL_DATA),--real-data='$(REAL_DATA)')
 
-.PHONY: demo annotate test lint newest-test lock clean a-screen window-packages test-window-packages
+.PHONY: demo annotate test long-test lint newest-test lock clean a-screen window-packages test-window-packages
 .DELETE_ON_ERROR:
 
 demo: .venv/.installed
@@ -47,7 +48,10 @@ mock-labels/store.json: | .venv/.installed-to-annotate
 	@mv mock-labels.part/store mock-labels && rm -rf mock-labels.part
 
 test: test-window-packages lint
-	$(BIN)/pytest $(REAL_DATA_OPTION) $(PYTEST_ARGS)
+	$(BIN)/pytest -m 'not long' $(REAL_DATA_OPTION) $(PYTEST_ARGS)
+
+long-test: test-window-packages .venv/.installed-for-tests
+	$(BIN)/pytest -m long $(REAL_DATA_OPTION) $(PYTEST_ARGS)
 
 lint: .venv/.installed-for-tests
 	$(BIN)/ruff check .
@@ -61,7 +65,7 @@ newest-test: .venv/.installed-for-tests
 	  echo "No Python newer than $$($(BIN)/python -V) on this machine: the tests ran on that one alone."; \
 	else \
 	  $(MAKE) --no-print-directory NEWEST="$$python" .venv-newest/.installed-for-tests && \
-	  echo "The quick tests once more, on $$(.venv-newest/bin/python -V) with JAX" \
+	  echo "The tests once more, on $$(.venv-newest/bin/python -V) with JAX" \
 	    "$$(.venv-newest/bin/python -c 'from importlib.metadata import version; print(version("jax"))'):" && \
 	  .venv-newest/bin/pytest -m 'not long' $(REAL_DATA_OPTION) $(PYTEST_ARGS); \
 	fi
