@@ -5,16 +5,13 @@ tuned to the look of published HSC-SSP pictures of spirals (i band, 64 × 64): s
 between. NumPy only; functions of arrays work over leading axes. NaN is a pixel without data and is drawn black.
 """
 
-import functools
-import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import cast
 
 import numpy as np
 from jaxtyping import Float, Float32, UInt8
 
-from flaxgal.survey.cutout import Cutout, missing_bands
+from flaxgal.survey.cutout import Cutout, missing_bands, remembered
 from flaxgal.survey.frame import Frame, fit_frame
 from flaxgal.survey.sky import sky_level
 
@@ -257,13 +254,8 @@ class _Light:
     noise: float
 
 
+@remembered(4)  # while somebody drags the slider only the stretch changes
 def _light(cutout: Cutout, bands: tuple[str, ...]) -> _Light:
-    return _remembered_light(weakref.ref(cutout), bands)  # weak: a galaxy that was drawn may go when nobody holds it
-
-
-@functools.lru_cache(maxsize=4)  # while somebody drags the slider only the stretch changes
-def _remembered_light(galaxy: Callable[[], Cutout | None], bands: tuple[str, ...]) -> _Light:
-    cutout = cast(Cutout, galaxy())
     chosen = cutout.select(tuple(dict.fromkeys(bands)))
     flux = chosen.flux[[chosen.bands.index(band) for band in bands]]
     sky, noise = np.nan_to_num(sky_level(flux))

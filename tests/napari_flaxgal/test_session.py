@@ -24,6 +24,7 @@ from napari_flaxgal.ahead import KEPT
 from napari_flaxgal.session import EndOfQueue, NotJournalled, Session
 from napari_flaxgal.standing import Standing, progress
 from napari_flaxgal.tools import Trace
+from napari_flaxgal.views import Looks
 
 SHAPE = (20, 24)
 NAMES = ("g1", "g2", "g3", "g4")
@@ -892,7 +893,14 @@ def test_a_long_session_holds_the_cutouts_of_a_few_galaxies_only(tmp_path, sessi
     for number in range(30):
         store.add(a_cutout(f"g{number:02d}", seed=number))
     session = sessions(store)
-    cutouts = [weakref.ref(session.start().cutout)] + [weakref.ref(session.next().cutout) for _ in range(29)]
+    cutouts = []
+    for number in range(30):
+        opened = session.next() if number else session.start()
+        cutouts.append(weakref.ref(opened.cutout))
+        if number < 8:  # looked at closely, and left behind
+            session.view.picture(Looks(residual=True, polar=True))
+            assert session.view.ridge.shape == SHAPE
+    del opened
     session._walk._ahead.close()
     gc.collect()
     assert sum(cutout() is not None for cutout in cutouts) <= KEPT

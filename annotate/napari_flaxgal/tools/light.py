@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,7 +11,7 @@ from scipy import ndimage
 from flaxgal.measure.background import border_sky, pixel_noise, usable_pixels
 from flaxgal.measure.geometry import Ellipse, elliptical_radius, moment_ellipse, radial_profile
 from flaxgal.measure.sources import Sources, detection_image, find_sources
-from flaxgal.survey.cutout import Cutout
+from flaxgal.survey.cutout import Cutout, remembered
 from flaxgal.survey.display import grey
 from napari_flaxgal.tools.shape import disc_shape, middle_shape
 
@@ -47,7 +46,7 @@ class GalaxyLight:
     """False where there is no galaxy near the middle: the ellipse is then a circle about the middle of the frame."""
 
 
-@functools.lru_cache(maxsize=6)  # a galaxy's residual, polar view and ridges all begin here
+@remembered(6)  # a galaxy's residual, polar view and ridges all begin here
 def galaxy_light(cutout: Cutout) -> GalaxyLight:
     """The image that residual, polar view and ridges are made from. Pictures without linear flux work too."""
     image = _linear_image(cutout) if cutout.has_linear_flux else _picture_image(cutout)
