@@ -60,7 +60,7 @@ def key(viewer: Any, keys: str, *, widget: Any = None) -> None:
     settle()
 
 
-def until(happened: Callable[[], Any], what: str = "", *, seconds: float = 10.0) -> None:
+def until(happened: Callable[[], Any], what: str = "", *, seconds: float = 60.0) -> None:
     """Let the window work until something has happened; an AssertionError that says `what` when it does not."""
     end = time.monotonic() + seconds
     while not happened():
