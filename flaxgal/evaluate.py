@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,7 +23,16 @@ from flaxgal.runlog import trained_on
 from flaxgal.segmenting import arm_class, predict_arms
 from flaxgal.survey.atomic import replaced_when_whole
 
-__all__ = ["SCORES", "Evaluation", "check_held_out", "evaluate", "score_galaxies", "summarise", "write_evaluation"]
+__all__ = [
+    "SCORES",
+    "Evaluation",
+    "check_held_out",
+    "digest_of",
+    "evaluate",
+    "score_galaxies",
+    "summarise",
+    "write_evaluation",
+]
 
 SCORES = {"dice": dice, "iou": iou, "precision": precision, "recall": recall}
 
@@ -46,7 +56,7 @@ class Evaluation:
     probability: Float32[np.ndarray, "n y x"]
     """Of arm, at each of their pixels."""
     path: Path
-    """The table on disk, NAME-VERSION-SPLIT.ecsv; the summary is the JSON file beside."""
+    """The table on disk, NAME-VERSION-DIGEST-SPLIT.ecsv; the summary is the JSON file beside."""
 
 
 def evaluate(
@@ -62,6 +72,7 @@ def evaluate(
     """Score a run on a split of a snapshot, and keep table and summary in the run folder's evaluation/, or in `out`.
 
     Truth is arm where at least half of the people marked a pixel; the prediction is arm above the run's threshold.
+    What was scored is in the files' names: other galaxies of a snapshot of the same name leave them as they are.
 
     Raises
     ------
@@ -80,12 +91,13 @@ def evaluate(
         "run": run.name,
         "step": run.step,
         "snapshot": f"{about.name}/{about.version}",
+        "digest": digest_of(galaxies.object_id.astype(str), galaxies.image, galaxies.target, galaxies.weight),
         "split": split,
         "threshold": threshold,
         "not_compared": not_compared,
         **summarise(table, seed=seed),
     }
-    name = f"{about.name}-{about.version}-{split}"
+    name = f"{about.name}-{about.version}-{summary['digest']}-{split}"
     path = write_evaluation(out or Path(run_folder) / "evaluation", name, table, summary)
     return Evaluation(
         galaxies=table,
@@ -173,6 +185,14 @@ def _scores(table: Table, seed: int, level: float) -> dict[str, Any]:
 
 def _names(table: Table) -> list[str]:
     return sorted(set(table["survey"]))
+
+
+def digest_of(*arrays: np.ndarray) -> str:
+    """What is another where anything in the arrays is, and no secret: eight letters do."""
+    digest = hashlib.blake2b(digest_size=4)
+    for array in arrays:
+        digest.update(np.ascontiguousarray(array).tobytes())
+    return digest.hexdigest()
 
 
 def write_evaluation(folder: Path, name: str, table: Table, summary: dict[str, Any]) -> Path:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,7 @@ from flaxgal.classify import expected_number, oriented_logits, probabilities
 from flaxgal.datasets.builders import open_snapshot
 from flaxgal.datasets.loader import load_classes
 from flaxgal.datasets.stacked import ClassExamples
-from flaxgal.evaluate import check_held_out, write_evaluation
+from flaxgal.evaluate import check_held_out, digest_of, write_evaluation
 from flaxgal.survey.schemas import LabelSchema
 
 __all__ = ["ClassEvaluation", "evaluate_classes", "score_classes"]
@@ -83,7 +82,7 @@ def evaluate_classes(
         "step": run.step,
         "task": schema.name,
         "snapshot": f"{about.name}/{about.version}",
-        "digest": _digest(galaxies, schema),
+        "digest": digest_of(galaxies.object_id.astype(str), galaxies.image, galaxies.label(schema.name).astype(str)),
         "split": split,
         "orientations": orientations,
         "not_compared": not_compared,
@@ -139,14 +138,6 @@ def _add_numbers(table: Table, probability: np.ndarray, schema: LabelSchema) -> 
     table["t_type_true"], table["t_type_found"], table["difference"] = truth, found, found - truth
     table["broad_truth"] = [broad_class(number) for number in truth.tolist()]
     table["broad_found"] = [broad_class(number) for number in found.tolist()]
-
-
-def _digest(galaxies: ClassExamples, schema: LabelSchema) -> str:
-    """What is another where any galaxy, its picture or its class is, and no secret: eight letters do."""
-    digest = hashlib.blake2b(digest_size=4)
-    for array in (galaxies.object_id.astype(str), galaxies.image, galaxies.label(schema.name).astype(str)):
-        digest.update(np.ascontiguousarray(array).tobytes())
-    return digest.hexdigest()
 
 
 def _logits(run: ClassifierRun, galaxies: ClassExamples, orientations: int, batch_size: int) -> np.ndarray:

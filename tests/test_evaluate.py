@@ -68,9 +68,9 @@ def test_sizes_are_bins_of_the_share_of_arm_pixels(snapshot):
 
 def test_evaluating_a_run_writes_table_and_summary_that_agree(run, snapshot):
     found = evaluate(run, snapshot, "test", batch_size=3)
-    folder = run / "evaluation"
-    table = Table.read(folder / "toy-1.0.0-test.ecsv", format="ascii.ecsv")
-    summary = json.loads((folder / "toy-1.0.0-test.json").read_text())
+    assert found.path == run / "evaluation" / f"toy-1.0.0-{found.summary['digest']}-test.ecsv"
+    table = Table.read(found.path, format="ascii.ecsv")
+    summary = json.loads(found.path.with_suffix(".json").read_text())
     assert summary == found.summary
     assert summary["run"] == "guess"
     assert summary["step"] == table.meta["step"] == 7
@@ -81,7 +81,17 @@ def test_evaluating_a_run_writes_table_and_summary_that_agree(run, snapshot):
     assert sum(part["galaxies"] for part in summary["by_size"].values()) == 8
     pooled = 2 * sum(table["arm_pixels_both"]) / (sum(table["arm_pixels_truth"]) + sum(table["arm_pixels_predicted"]))
     assert summary["all"]["dice"]["pooled"] == pytest.approx(pooled)
-    assert not list(folder.glob(".*"))
+    assert not list(found.path.parent.glob(".*"))
+
+
+def test_a_snapshot_of_the_same_name_with_other_masks_writes_over_nothing(run, snapshot, tmp_path):
+    wider = (replace(toy_example(k), target=np.full((SIZE, SIZE, 1), 255, np.uint8)) for k in range(40))
+    other = build_snapshot(wider, tmp_path, bands=("grey",), classes=("arm",), image_size=SIZE, name="toy")
+    assert open_snapshot(other).version == open_snapshot(snapshot).version
+    found = [evaluate(run, one, out=tmp_path / "scores") for one in (snapshot, other)]
+    for one in found:
+        assert json.loads(one.path.with_suffix(".json").read_text()) == one.summary
+    assert evaluate(run, snapshot, out=tmp_path / "scores").path == found[0].path
 
 
 def test_batches_do_not_change_predictions_and_those_are_probabilities(run, snapshot):
