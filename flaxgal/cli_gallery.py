@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -105,25 +105,33 @@ def _say_why(what: str, reasons: Sequence[str]) -> None:
 def _seen(
     inputs: Sequence[Path], wanted: Collection[str], others: Collection[str]
 ) -> Iterator[tuple[Cutout, Path | None] | Unreadable]:
-    """The wanted galaxies among the inputs, with their files, and what cannot be read, until all are found.
-
-    A galaxy that is called as one of the others is not read.
-    """
+    """The wanted galaxies among the inputs, with their files, and what cannot be read, until all are found."""
     from flaxgal.inputs import Files, sources_from
     from flaxgal.survey.cutout import Unreadable
 
     missing = set(wanted)
-    for source in sources_from(inputs):
+    for source in _likely_first(sources_from(inputs), others):
         if not missing:
             return
-        if _expected_id(source) in others:
-            continue
         item = source.read()
         if isinstance(item, Unreadable):
             yield item
         elif item.object_id in missing:
             missing.discard(item.object_id)
             yield item, source.paths[0] if isinstance(source, Files) else None
+
+
+def _likely_first(sources: Iterable[Source], others: Collection[str]) -> Iterator[Source]:
+    """All but the other galaxies, and then files that are called as those: what a file holds may have another id."""
+    from flaxgal.inputs import Files
+
+    later = []
+    for source in sources:
+        if _expected_id(source) not in others:
+            yield source
+        elif isinstance(source, Files):
+            later.append(source)
+    yield from later
 
 
 def _expected_id(source: Source) -> str:

@@ -6,6 +6,7 @@ import json
 import math
 import re
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from astropy.table import Table
 
 from flaxgal import cli_gallery
 from flaxgal.cli import run
+from flaxgal.inputs import Files, Held, Stored
 from flaxgal.survey.cutout import Cutout, read_cutout, write_cutout
 from flaxgal.survey.prediction import Prediction, write_prediction
 
@@ -161,7 +163,16 @@ def test_of_many_galaxies_without_an_outline_a_few_are_named(measured, capsys, m
     assert "… and 1 more" in said
 
 
-def test_only_images_of_galaxies_on_the_page_are_read(measured, monkeypatch):
+@pytest.mark.parametrize(
+    ("file_of_g30", "those_read"),
+    [
+        ("z.fits", ["g00.fits", "unlike.fits", "z.fits"]),
+        ("g02.fits", ["g00.fits", "unlike.fits", "g01.fits", "g02.fits"]),
+    ],
+)
+def test_images_called_as_galaxies_that_are_not_on_the_page_are_read_last_and_only_if_one_is_missing(
+    measured, monkeypatch, capsys, file_of_g30, those_read
+):
     from flaxgal import inputs
 
     read = []
@@ -171,14 +182,20 @@ def test_only_images_of_galaxies_on_the_page_are_read(measured, monkeypatch):
         return read_cutout(paths, **more)
 
     monkeypatch.setattr(inputs, "read_cutout", counted)
-    for name in ("g00", "g30", "unlike"):
-        cutout = read_cutout(measured / "cutouts" / "g01.fits")
-        write_cutout(replace(cutout, object_id=name), measured / "cutouts" / f"{name}.fits")
-    (measured / "cutouts" / "g30.fits").rename(measured / "cutouts" / "z.fits")
+    cutout = read_cutout(measured / "cutouts" / "g01.fits")
+    for name, file in (("g00", "g00.fits"), ("unlike", "unlike.fits"), ("g30", file_of_g30)):
+        write_cutout(replace(cutout, object_id=name), measured / "cutouts" / file)
     run(gallery_of(measured, "--gallery", "2"))  # g00 and g30
-    assert read == ["g00.fits", "unlike.fits", "z.fits"]
+    assert read == those_read
+    assert "not among the inputs" not in capsys.readouterr().err
     _, data = page(measured / "f")
     assert data["rows"] == 2
+
+
+def test_other_galaxies_of_a_store_or_snapshot_are_never_read_for_their_ids_are_known():
+    named = [Files((Path("b.fits"),)), Files((Path("a.fits"),))]
+    known = [Stored(Path("labels"), "b", ""), Held({"object_id": "b"}, "snapshot")]
+    assert list(cli_gallery._likely_first([*known, *named], {"b"})) == named[::-1]
 
 
 def test_the_page_shows_the_ratio_of_r_where_as_many_galaxies_have_it(measured):
