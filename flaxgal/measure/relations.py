@@ -76,8 +76,6 @@ class Quantity:
     made_of: tuple[Known, ...]
     make: Callable[..., np.ndarray] = lambda values: values
     """From those numbers, NaN where they are missing."""
-    risk: bool = False
-    """Whether it may be a photometric redshift, and is left out where the table tells that it is risky."""
     seed: tuple[float, float, float] | None = None
     """The seed's Pearson, Kendall and Spearman coefficients."""
 
@@ -129,7 +127,7 @@ MASS = Known(
     word="stellar mass", names=("stellar_mass", "mass", "mstar"), doubt=_not_masses, logarithms=_are_log_masses
 )
 QUANTITIES = (
-    Quantity(name="redshift", label="redshift", made_of=(REDSHIFT,), risk=True, seed=(0.092, 0.067, 0.098)),
+    Quantity(name="redshift", label="redshift", made_of=(REDSHIFT,), seed=(0.092, 0.067, 0.098)),
     Quantity(name="sfr", label="star-formation rate (M☉ / yr)", made_of=(RATE,), seed=(0.204, 0.130, 0.192)),
     Quantity(
         name="ssfr",
@@ -146,6 +144,8 @@ QUANTITIES = (
         make=lambda rate, mass: _log10(_ratio(rate, mass)),
     ),
 )
+_PHOTOMETRIC = "photoz_best"
+"""The one name of redshifts that says how they were found; those of another may be spectroscopic."""
 _RISK = ("photoz_risk_best", "risk")
 
 
@@ -195,8 +195,8 @@ class Relation:
 def relate(table: Table, column: str, quantity: Quantity, *, seed: int = 0, resamples: int = 500) -> Relation | None:
     """A column of a catalogue against a quantity, after the seed's cuts; None where the table has not the quantity.
 
-    The cuts, in this order: both numbers are there (−99 is not); the risk of a photometric redshift is at most
-    `MOST_RISK`, where the table tells it; both lie within `CLIP_SIGMAS` standard deviations of their means, once.
+    The cuts, in this order: both numbers are there (−99 is not); the risk of a photometric redshift (photoz_best) is at
+    most `MOST_RISK`, where the table tells it; both lie within `CLIP_SIGMAS` standard deviations of their means, once.
 
     Raises
     ------
@@ -211,8 +211,8 @@ def relate(table: Table, column: str, quantity: Quantity, *, seed: int = 0, resa
     y = values_of(table, column)
     keep = np.isfinite(x) & np.isfinite(y)
     left_out = {"a number is missing": int((~keep).sum())}
-    risk = _first(table, _RISK) if quantity.risk else None
-    if risk is not None:
+    risk = _first(table, _RISK)
+    if risk is not None and _PHOTOMETRIC in map(str.lower, names):
         safe = values_of(table, risk) <= MOST_RISK
         left_out[f"risk above {MOST_RISK} or not told"] = int((keep & ~safe).sum())
         keep &= safe
@@ -232,7 +232,7 @@ def relate(table: Table, column: str, quantity: Quantity, *, seed: int = 0, resa
 
 
 def remarks(table: Table) -> list[str]:
-    """A sentence for each column that is not taken for what its name says, or whose logarithms are undone."""
+    """A sentence for each column that is not taken for what its name says, whose logarithms are undone, or not used."""
     said = []
     for known in (REDSHIFT, RATE, MASS):
         for name, doubt in _tried(table, known):
@@ -242,6 +242,11 @@ def remarks(table: Table) -> list[str]:
                 said.append(
                     f"{name} is taken for the logarithm of a {known.word}: its median is {np.nanmedian(values):.3g}"
                 )
+    redshift, risk = _values(table, REDSHIFT), _first(table, _RISK)
+    if redshift and risk and redshift[0].lower() != _PHOTOMETRIC:
+        said.append(
+            f"{risk} cuts no galaxies: {redshift[0]} may be spectroscopic; join a photometric redshift as photoz_best"
+        )
     return said
 
 

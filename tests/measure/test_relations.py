@@ -113,6 +113,24 @@ def test_risky_redshifts_missing_numbers_and_outliers_are_left_out_and_counted()
     assert relation.y.max() < 1
 
 
+@pytest.mark.parametrize("name", ["redshift", "z_best", "z"])
+def test_risk_of_photometric_redshifts_cuts_no_galaxy_whose_redshift_may_be_spectroscopic(name):
+    table = catalogue(400, photoz_risk_best=np.full(400, 0.9))
+    table.rename_column("photoz_best", name)
+    relation = relate(table, "flux_ratio_i", QUANTITY["redshift"], resamples=5)
+    assert relation is not None
+    assert list(relation.left_out) == ["a number is missing", "beyond 2 standard deviations"]
+    assert len(relation.x) > 350
+    assert remarks(table) == [
+        f"photoz_risk_best cuts no galaxies: {name} may be spectroscopic; join a photometric redshift as photoz_best"
+    ]
+    table.rename_column(name, "PhotoZ_best")
+    relation = relate(table, "flux_ratio_i", QUANTITY["redshift"], resamples=5)
+    assert relation is not None
+    assert relation.left_out["risk above 0.5 or not told"] == 400
+    assert remarks(table) == []
+
+
 def test_a_table_without_the_quantity_is_no_mistake_and_one_without_the_column_is():
     assert relate(catalogue(), "flux_ratio_i", QUANTITY["sfr"]) is None
     with pytest.raises(ValueError, match="flux_ratio_z"):
