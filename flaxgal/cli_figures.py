@@ -77,6 +77,8 @@ def figures(
     _check_columns(table, chosen, catalogue)
     beside = arms_path(catalogue)
     spirals = read_catalogue(arms or beside) if arms or beside.exists() else None
+    if outlines is not None and spirals is None:
+        say(f"{beside}: no such file; without the table of arms, --arms, the page shows no fitted spirals")
     out.mkdir(parents=True, exist_ok=True)
     _statistics(table, chosen, out, leave_out=leave_out, resamples=resamples, seed=seed)
     if outlines is not None:

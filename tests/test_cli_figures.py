@@ -198,6 +198,18 @@ def test_other_galaxies_of_a_store_or_snapshot_are_never_read_for_their_ids_are_
     assert list(cli_gallery._likely_first([*known, *named], {"b"})) == named[::-1]
 
 
+def test_a_page_without_a_table_of_arms_says_that_it_shows_no_spirals(measured, capsys):
+    run(gallery_of(measured))
+    assert "fitted spirals" not in capsys.readouterr().err
+    (measured / "arms-arms.ecsv").unlink()
+    run(gallery_of(measured)[:-4])
+    assert "fitted spirals" not in capsys.readouterr().err  # no page, of which they would be
+    assert run(gallery_of(measured)) == 0
+    said = capsys.readouterr().err
+    assert "arms-arms.ecsv: no such file; without the table of arms, --arms, the page shows no fitted spirals" in said
+    assert page(measured / "f")[1]["arms"][:3] == [[], [], []]
+
+
 def test_the_page_shows_the_ratio_of_r_where_as_many_galaxies_have_it(measured):
     table = catalogue()
     for band in ("g", "r"):
