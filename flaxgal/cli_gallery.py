@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from flaxgal.cli_words import say
+from flaxgal.cli_words import say, say_left_out
 from flaxgal.progress import track
 
 if TYPE_CHECKING:
@@ -57,14 +57,14 @@ def make_gallery(
     unreadable, bare = [], []
     for item in track(_seen(inputs, rows, others), "pictures made", len(rows)):
         if isinstance(item, Unreadable):
-            unreadable.append(item.reason)
+            unreadable.append(item)
             continue
         cutout, image = item
         mask, reason = _outline(cutout, masks, image)
-        bare += [reason] if reason else []
+        bare += [Unreadable(cutout.object_id, reason)] if reason else []
         found[cutout.object_id] = _picture(cutout, rows[cutout.object_id], mask, spirals[cutout.object_id])
-    _say_why("of the inputs cannot be read", unreadable)
-    _say_why("galaxies have no outline of their arms on the page", bare)
+    say_left_out(unreadable, "cannot be read", most=_FEW)
+    say_left_out(bare, "without an outline of the arms on the page", most=_FEW)
     if without := len(shown) - len(found):
         say(f"{without} galaxies of the catalogue are not among the inputs: they have no picture on the page")
     ratio = _shown_ratio(table, ratios)
@@ -90,16 +90,6 @@ def _shown_ratio(table: Table, ratios: Sequence[str]) -> str:
 def _label(ratio: str) -> str:
     """What stands before a flux ratio below a galaxy's picture, with its band."""
     return f"arms / total ({ratio.removeprefix('flux_ratio_')})"
-
-
-def _say_why(what: str, reasons: Sequence[str]) -> None:
-    """Say how many there are of something, and why the first few."""
-    if reasons:
-        say(f"{len(reasons)} {what}:")
-    for reason in reasons[:_FEW]:
-        say(f"  {reason}")
-    if more := len(reasons) - len(reasons[:_FEW]):
-        say(f"  … and {more} more")
 
 
 def _seen(

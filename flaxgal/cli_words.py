@@ -77,18 +77,27 @@ def closing(summary: str, worked: int, left_out: Sequence[Unreadable | str]) -> 
     return 0 if worked else 1
 
 
-def say_left_out(left_out: Sequence[Unreadable | str]) -> None:
-    """List galaxies that were left out, with what several of them have in common but once, and sentences."""
+def say_left_out(left_out: Sequence[Unreadable | str], what: str = "left out", *, most: int | None = None) -> None:
+    """List galaxies that were left out, with what several of them have in common but once, and sentences.
+
+    Parameters
+    ----------
+    what : other than that they were left out.
+    most : reasons that are said, where more would hide what else is said.
+    """
     names: defaultdict[str, list[str]] = defaultdict(list)
     for item in left_out:
         if isinstance(item, str):
             names[item].append("")
         else:
             names[item.reason_alone].append(item.name)
-    for reason, those in names.items():
-        say(f"left out: {_of_galaxies(those, reason)}")
+    said = list(names.items())[:most]
+    for reason, those in said:
+        say(f"{what}: {_of_galaxies(those, reason)}")
+    if more := len(names) - len(said):
+        say(f"{what}: … and for {more} more reasons")
     if left_out:
-        say(f"{len(left_out)} left out")
+        say(f"{len(left_out)} {what}")
 
 
 def _of_galaxies(names: Sequence[str], reason: str) -> str:

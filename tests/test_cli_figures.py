@@ -147,20 +147,26 @@ def test_how_many_galaxies_lack_an_outline_is_said_and_why_maps_and_images_canno
     (measured / "cutouts" / "broken.fits").write_bytes(b"no FITS")
     assert run(gallery_of(measured)) == 0
     said = capsys.readouterr().err
-    assert "2 galaxies have no outline of their arms on the page:" in said
-    assert "g03: no map of it in" in said
+    assert "2 without an outline of the arms on the page\n" in said
+    assert "without an outline of the arms on the page: g03: no map of it in" in said
     assert "g02.arms.fits: found no prediction in it" in said
-    assert "1 of the inputs cannot be read:" in said
-    assert "broken.fits" in said
+    assert "1 cannot be read\n" in said
+    assert f"cannot be read: {measured / 'cutouts' / 'broken.fits'}: " in said
 
 
-def test_of_many_galaxies_without_an_outline_a_few_are_named(measured, capsys, monkeypatch):
+def test_galaxies_without_an_outline_for_the_same_reason_are_one_sentence_and_of_many_reasons_a_few_are_said(
+    measured, capsys, monkeypatch
+):
     monkeypatch.setattr(cli_gallery, "_FEW", 1)
+    (measured / "maps" / "g01.arms.fits").write_bytes(b"no FITS")
     (measured / "maps" / "g02.arms.fits").unlink()
+    (measured / "cutouts" / "g01.fits").rename(measured / "cutouts" / "last.fits")
     run(gallery_of(measured))
     said = capsys.readouterr().err
-    assert said.count("run flaxgal predict on it") == 1
-    assert "… and 1 more" in said
+    assert "without an outline of the arms on the page: 2 galaxies, such as g02: no map of it in" in said
+    assert "found no prediction in it" not in said
+    assert "without an outline of the arms on the page: … and for 1 more reasons" in said
+    assert "3 without an outline of the arms on the page\n" in said
 
 
 @pytest.mark.parametrize(
