@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -126,15 +126,14 @@ def mock(
         classes: Of a snapshot's masks: arm, or arm and bar.
         config: The population.
     """
-    if task == "classes" and balanced:
-        config = replace(config, class_fractions=(1 / 3, 1 / 3, 1 / 3))
     if form == "cutouts":
         from flaxgal.mock.cutouts import write_mock_cutouts
 
         if given := ["--bands"] * (bands != ("grey",)) + ["--classes"] * (classes != ("arm",)):
             raise ValueError(f"{', '.join(given)}: of snapshots only; cutouts have every band and the whole truth")
         _check_no_others(out, number, seed)
-        for _ in track(write_mock_cutouts(out, config, number=number, seed=seed), "mock galaxies", number):
+        population = config.balanced() if task == "classes" and balanced else config
+        for _ in track(write_mock_cutouts(out, population, number=number, seed=seed), "mock galaxies", number):
             pass
         print(out)
         return 0
@@ -142,7 +141,7 @@ def mock(
     from flaxgal.datasets.mocks import build_mock_classes, mock_examples
 
     if task == "classes":
-        made = build_mock_classes(out, config, number=number, seed=seed, bands=bands, balanced=False, track=track)
+        made = build_mock_classes(out, config, number=number, seed=seed, bands=bands, balanced=balanced, track=track)
         print(made)
         say_classes(made)
         return 0

@@ -324,13 +324,16 @@ def test_text_tables_of_pictures_become_a_snapshot_with_classes(
         np.testing.assert_array_equal(examples[f"nam_images_train-{number:05d}"].image[..., 0], pixels[number])
 
 
-def test_mocks_of_classes_are_made_by_one_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run(["mock", str(tmp_path), "--task", "classes", "--number", "8", "--mock.image-size", "32"]) == 0
+@pytest.mark.parametrize(("more", "fractions"), [([], [1 / 3] * 3), (["--no-balanced"], [0.1, 0.1, 0.8])])
+def test_mocks_of_classes_are_made_by_one_command(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], more: list[str], fractions: list[float]
+) -> None:
+    assert run(["mock", str(tmp_path), "--task", "classes", "--number", "8", "--mock.image-size", "32", *more]) == 0
     printed = capsys.readouterr()
     folder = Path(printed.out.strip())
     assert folder == tmp_path / "mock_classes" / "1.0.0"
     assert "| morphology | E | S0 | Sp | not known |" in printed.err
-    assert said(folder)["mocks"]["class_fractions"] == pytest.approx([1 / 3] * 3)
+    assert said(folder)["mocks"]["class_fractions"] == pytest.approx(fractions)
 
 
 def test_build_agrees_with_another_stores_snapshot(

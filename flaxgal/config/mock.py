@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from flaxgal.config.checks import are_shares, require
 
@@ -74,3 +74,7 @@ class MockConfig:
         for name in ("class_fractions", "arm_count_fractions"):
             shares = getattr(self, name)
             require(are_shares(shares, within=1e-3), f"mock {name}", shares, "shares of 0 or more that sum to 1")
+
+    def balanced(self) -> MockConfig:
+        """The same population with as many E as S0 as Sp."""
+        return replace(self, class_fractions=(1 / 3, 1 / 3, 1 / 3))

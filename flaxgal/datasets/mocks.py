@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -111,7 +111,7 @@ def build_mock_classes(
     Balanced: as many E as S0 as Sp, whatever the config says. `track(items, name, total)` draws progress.
     """
     if balanced:
-        config = replace(config, class_fractions=(1 / 3, 1 / 3, 1 / 3))
+        config = config.balanced()
     examples = mock_class_examples(config, number=number, seed=seed, bands=bands)
     return build_class_snapshot(
         track(examples, "mock galaxies", number),
