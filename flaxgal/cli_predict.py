@@ -110,6 +110,8 @@ def _check_options(
 ) -> None:
     if (then_segment is None) != (maps is None):
         raise ValueError("--then-segment RUN and --maps FOLDER go together: give both, or neither")
+    if of_classes["--id-column"] and of_classes["--catalogue"] is None:
+        raise ValueError("--id-column names a catalogue's column of ids: give it by --catalogue, or leave this out")
     least = of_classes["--least-probability"]
     if least is not None and not 0 <= least <= 1:
         raise ValueError(f"least_probability is {least:g}; wanted a probability from 0 to 1")

@@ -527,6 +527,10 @@ MISTAKES = {
     "limits to a run on arms": (["ARMS", "--least-sure", "0.5"], "finds arms, and --least-sure are"),
     "a catalogue without ids": (["WINDING", "--catalogue", "noids.csv"], "noids.csv: no column of ids among z, w"),
     "no such id column": (["WINDING", "--catalogue", "noids.csv", "--id-column", "q"], "noids.csv: no column q among"),
+    "an id column of no catalogue": (
+        ["WINDING", "--id-column", "q"],
+        "--id-column names a catalogue's column of ids: give it by --catalogue, or leave this out",
+    ),
     "no catalogue": (["WINDING", "--catalogue", "none.csv"], "none.csv: no such file"),
     "a catalogue of others": (
         ["WINDING", "--catalogue", "others.csv"],
