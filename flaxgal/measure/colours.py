@@ -77,25 +77,26 @@ def measure_colours(
     bands: Mapping[str, BandLight],
     psfs: Mapping[str, np.ndarray],
     *,
+    order: Sequence[str],
     core: Bool[np.ndarray, "y x"],
     arm: Bool[np.ndarray, "y x"],
     interarm: Bool[np.ndarray, "y x"],
 ) -> tuple[dict[str, Colour], bool]:
-    """The colour of each band and the next, and whether they were taken from one seeing.
+    """The colour of each band and the next where both were measured, and whether they were taken from one seeing.
 
     Parameters
     ----------
-    bands : in order of wavelength.
+    order : the image's own bands, in order of wavelength; a colour across one that is missing would be another colour.
     core, arm, interarm : where the light of the galaxy, of the arms, and of the disc between them is added up.
     """
     matched = same_seeing({band: one.light for band, one in bands.items()}, psfs) if len(bands) > 1 else None
-    names = list(bands)
     regions = (core, arm & core, interarm & core)
     sums = {
         band: [_sum((matched or {band: bands[band].light})[band], bands[band].noise, region) for region in regions]
-        for band in names
+        for band in bands
     }
-    colours = {f"{blue}-{red}": _colour(sums[blue], sums[red]) for blue, red in pairwise(names)}
+    neighbours = ((blue, red) for blue, red in pairwise(order) if blue in sums and red in sums)
+    colours = {f"{blue}-{red}": _colour(sums[blue], sums[red]) for blue, red in neighbours}
     return colours, matched is not None
 
 

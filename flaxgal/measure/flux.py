@@ -249,7 +249,7 @@ def _colours(
     if cutout.unit != "nJy" or len(lights) < 2:
         return {}, False
     disc = mask.clear if np.isnan(bulge_radius) else mask.clear & (aperture.ring > bulge_radius)
-    return measure_colours(lights, cutout.psf, core=aperture.core, arm=mask.arm, interarm=disc)
+    return measure_colours(lights, cutout.psf, order=cutout.bands, core=aperture.core, arm=mask.arm, interarm=disc)
 
 
 def _with_shares(found: ArmSet, light: np.ndarray, aperture: Aperture) -> tuple[Arm, ...]:

@@ -194,3 +194,14 @@ def test_a_missing_band_takes_its_colour_with_it_and_no_other(spiral):
     row = measure_cutout(*spoilt(disc_of(spiral), "missing band"))
     assert set(row.colours) == {"g-r"}
     assert np.isnan(list(numbers(row.bands["i"]).values())).all()
+
+
+def test_bands_on_both_sides_of_a_missing_one_have_no_colour_of_their_own(spiral):
+    """One such galaxy gave a catalogue columns of g-i that all others were missing in, without a flag."""
+    drawn = disc_of(spiral)
+    flux = drawn.cutout.flux.copy()
+    flux[1] = np.nan
+    row = measure_cutout(dataclasses.replace(drawn.cutout, flux=flux), drawn.arm_mask)
+    assert row.bands["g"].total_flux > 0 < row.bands["i"].total_flux
+    assert row.colours == {}
+    assert not row.flags & Flag.NOT_PSF_MATCHED
