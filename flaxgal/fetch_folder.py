@@ -136,6 +136,9 @@ def _with_classes(
     store: Store, images: Path, labels: Path, prefix: str, classes: dict[str, str]
 ) -> Iterator[Labelled | Unreadable]:
     for picture in read_labelled_pictures(images, labels, id_prefix=prefix):
+        if isinstance(picture, Unreadable):
+            yield picture
+            continue
         object_id = picture.cutout.object_id
         try:
             store.add(picture.cutout)

@@ -110,6 +110,16 @@ def test_a_table_that_does_not_fit_is_told_and_the_others_come(seed, tmp_path):
     assert not (tmp_path / "labels-morphology.ecsv").exists()
 
 
+def test_a_picture_of_an_unknown_label_is_left_out_and_the_others_of_its_table_come(seed, tmp_path):
+    text(seed / "nam_labels_train.dat", [1, 99, 2])
+    store, found = run(seed, tmp_path)
+    lost = [one for one in found if isinstance(one, Unreadable) and one.name.startswith("nam_")]
+    assert [one.reason for one in lost] == ["nam_images_train-00001: label 99; wanted 1 E, 2 S0 or 3 Sp"]
+    assert "nam_images_train-00001" not in store
+    classes = {"nam_images_train-00000": "E", "nam_images_train-00002": "S0"}
+    assert morphologies_in(tmp_path / "labels-morphology.ecsv") == classes
+
+
 def test_a_black_picture_is_left_out(tmp_path):
     text(tmp_path / "data" / "a_images.dat", [np.zeros((4, 4)), np.ones((4, 4))])
     text(tmp_path / "data" / "a_labels.dat", [1, 3])

@@ -19,12 +19,13 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float32
 
-from flaxgal.survey.cutout import Cutout
+from flaxgal.survey.cutout import Cutout, Unreadable
 from flaxgal.survey.headers import stem_of
 
 __all__ = ["LABELS", "TextPicture", "partner_of", "read_labelled_pictures", "read_labels", "read_masked_pictures"]
 
 LABELS = {1: "E", 2: "S0", 3: "Sp"}
+_WANTED = "wanted 1 E, 2 S0 or 3 Sp"
 _PARTNERS = {
     "labels": (("_images", "_labels"), ("images_", "labels_")),
     "masks": (("_images", "_masks"), ("_orig", "_segmentation"), ("images", "masks")),
@@ -53,8 +54,12 @@ def partner_of(images: Path, what: str) -> Path | None:
     return None
 
 
-def read_labelled_pictures(images: Path | str, labels: Path | str, *, id_prefix: str = "") -> Iterator[TextPicture]:
-    """Pictures with their classes, one at a time. An id is `id_prefix`, the table's name and a number from 0.
+def read_labelled_pictures(
+    images: Path | str, labels: Path | str, *, id_prefix: str = ""
+) -> Iterator[TextPicture | Unreadable]:
+    """Pictures with their classes, one at a time; of a picture whose label is none of 1, 2 and 3, that it is left out.
+
+    An id is `id_prefix`, the table's name and a number from 0.
 
     Raises
     ------
@@ -62,9 +67,13 @@ def read_labelled_pictures(images: Path | str, labels: Path | str, *, id_prefix:
         If the tables do not fit together, or hold something else than numbers.
     """
     images = Path(images)
-    classes, about = read_labels(labels), _look_through(images)
-    for number, pixels in enumerate(_pictures(images, about, len(classes))):
-        yield TextPicture(cutout=_cutout(images, about, number, pixels, id_prefix), morphology=classes[number])
+    told, about = read_labels(labels), _look_through(images)
+    for number, pixels in enumerate(_pictures(images, about, len(told))):
+        cutout, label = _cutout(images, about, number, pixels, id_prefix), told[number]
+        if label in LABELS:
+            yield TextPicture(cutout=cutout, morphology=LABELS[int(label)])
+        else:
+            yield Unreadable(cutout.object_id, f"{cutout.object_id}: label {label:g}; {_WANTED}")
 
 
 def read_masked_pictures(
@@ -94,23 +103,22 @@ def read_masked_pictures(
         yield TextPicture(cutout=_cutout(images, about, number, pixels, id_prefix), arm_share=share)
 
 
-def read_labels(path: Path | str) -> list[str]:
-    """The class of each picture.
+def read_labels(path: Path | str) -> list[float]:
+    """The label of each picture.
 
     Raises
     ------
     ValueError
-        If a label is none of 1, 2 and 3.
+        If there is none, or none of them is 1, 2 or 3.
     """
     path = Path(path)
-    classes = []
-    for number in _numbers(path):
-        if number not in LABELS:
-            raise ValueError(f"{path.name}: label {number:g} of picture {len(classes)}; wanted 1 E, 2 S0 or 3 Sp")
-        classes.append(LABELS[int(number)])
-    if not classes:
+    labels = list(_numbers(path))
+    if not labels:
         raise ValueError(f"{path.name}: no labels; wanted one number a picture")
-    return classes
+    if not LABELS.keys() & set(labels):
+        some = ", ".join(f"{label:g}" for label in list(dict.fromkeys(labels))[:3])
+        raise ValueError(f"{path.name}: no label is known among {some}; {_WANTED}")
+    return labels
 
 
 @dataclass(frozen=True, kw_only=True)

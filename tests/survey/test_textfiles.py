@@ -85,7 +85,7 @@ def test_tables_find_each_other_by_name(tmp_path):
     [
         (PIXELS, "1 2 3", "252 numbers for 3 pictures"),
         (PIXELS.ravel()[:-1], "1 " * 7, "251 numbers for 7 pictures; wanted that many square pictures"),
-        (PIXELS, "1 2 3 4 1 1 1", "label 4 of picture 3; wanted 1 E, 2 S0 or 3 Sp"),
+        (PIXELS, "4 99 4 4 4 4 4", "no label is known among 4, 99; wanted 1 E, 2 S0 or 3 Sp"),
         (PIXELS, "", "no labels"),
         (np.where(PIXELS > 254, np.nan, PIXELS), "1 " * 7, "holds undefined pixels"),
     ],
