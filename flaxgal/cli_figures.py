@@ -212,7 +212,7 @@ def _relations(
 def _print_relations(table: Table) -> None:
     print(f"{'':16s} {'against':9s} {'galaxies':>8s} {'':9s} {'value':>7s} {'95 % interval':>18s} {'the seed':>9s}")
     for row in table:
-        seed = f"{row['seed']:9.3f}" if math.isfinite(row["seed"]) else " " * 9
+        seed = f"{row['seed']:9.3f}" if math.isfinite(row["seed"]) else f"{'–':>9s}"
         interval = f"[{row['low']:+.3f}, {row['high']:+.3f}]"
         print(
             f"{row['column']:16s} {row['quantity']:9s} {row['galaxies']:8d} {row['coefficient']:9s} "

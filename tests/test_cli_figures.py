@@ -104,6 +104,16 @@ def test_a_catalogue_becomes_figures_numbers_and_a_page(measured, capsys):
     assert [line != "-" for line in batch.group(1).strip().split("\n")[:5]] == [False, True, True, True, False]
 
 
+def test_the_seeds_coefficients_are_printed_beside_flux_ratios_and_no_other_column(measured, capsys):
+    table = catalogue()
+    table["pitch_angle_deg"] = np.linspace(10, 30, 60)
+    table.write(measured / "arms.ecsv", format="ascii.ecsv", overwrite=True)
+    arguments = ["figures", str(measured / "arms.ecsv"), "--out", str(measured / "f"), "--resamples", "5"]
+    run([*arguments, "--columns", "flux_ratio_i", "pitch_angle_deg"])
+    lines = [line for line in capsys.readouterr().out.splitlines() if " pearson " in line]
+    assert [line.split()[-1] for line in lines] == ["0.092", "–"]
+
+
 def test_only_bands_ratios_are_drawn_and_not_their_errors(measured, capsys):
     run(["figures", str(measured / "arms.ecsv"), "--out", str(measured / "f"), "--resamples", "5"])
     assert sorted(path.name for path in (measured / "f").iterdir()) == [

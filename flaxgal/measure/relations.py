@@ -7,6 +7,7 @@ its coefficients stand beside ours in the figures' table. They are of other mask
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -146,6 +147,8 @@ QUANTITIES = (
 )
 _PHOTOMETRIC = "photoz_best"
 """The one name of redshifts that says how they were found; those of another may be spectroscopic."""
+_SEEDS = re.compile(r"flux_ratio_(?!(?:mask_)?error_).+")
+"""Columns of what the seed measured: light of the arms ÷ light of the galaxy."""
 _RISK = ("photoz_risk_best", "risk")
 
 
@@ -354,7 +357,7 @@ def relations_table(relations: list[Relation]) -> Table:
             len(relation.x),
             name,
             *(getattr(found, part) for part in ("value", "low", "high", "p_value")),
-            relation.quantity.seed[k] if relation.quantity.seed else NAN,
+            relation.quantity.seed[k] if relation.quantity.seed and _SEEDS.fullmatch(relation.column) else NAN,
         )
         for relation in relations
         for k, (name, found) in enumerate(relation.correlations.items())
@@ -381,7 +384,7 @@ _MEANINGS = {
     "low": "lower end of the 95 % bootstrap interval",
     "high": "upper end of the 95 % bootstrap interval",
     "p_value": "chance of so much without any relation",
-    "seed": "what the seed found with its own masks and 8-bit light (Roe 2023)",
+    "seed": "what the seed found with its own masks and 8-bit light (Roe 2023); it measured flux ratios only",
 }
 
 

@@ -241,3 +241,21 @@ def test_the_table_stands_beside_the_seeds_numbers():
     assert table["seed"].tolist() == [0.092, 0.067, 0.098]
     assert table["value"][0] > 0.8
     assert len(relations_table([])) == 0
+
+
+@pytest.mark.parametrize(
+    ("column", "is_the_seeds"),
+    [
+        ("flux_ratio_gamma22", True),
+        ("flux_ratio_error_i", False),
+        ("flux_ratio_mask_error_i", False),
+        ("arm_contrast_i", False),
+        ("pitch_angle_deg", False),
+    ],
+)
+def test_the_seeds_numbers_stand_only_beside_what_it_measured(column, is_the_seeds):
+    table = catalogue()
+    table.rename_column("flux_ratio_i", column)
+    relation = relate(table, column, QUANTITY["redshift"], resamples=5)
+    assert relation is not None
+    assert np.isfinite(relations_table([relation])["seed"]).tolist() == [is_the_seeds] * 3
