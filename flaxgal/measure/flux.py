@@ -148,6 +148,8 @@ def _measure_light(cutout: Cutout, drawings: tuple[np.ndarray, ...], known: dict
     measured = _bands(cutout, flux, usable, noise, aperture, masks, seeing) if bands else {}
     for one in measured.values():
         flags |= one.flags
+    # What no band measures has no radius either: a galaxy without its centre looks larger than it is.
+    is_measured = not bands or any(Flag.MISSING_BAND not in one.flags for one in measured.values())
     counted = sources.galaxy & aperture.inside
     clipped = (
         is_clipped(one, good & counted, picture=not bands) for one, good in zip(cutout.flux, usable, strict=True)
@@ -183,14 +185,14 @@ def _measure_light(cutout: Cutout, drawings: tuple[np.ndarray, ...], known: dict
         position_angle_error_deg=ellipse.position_angle_error_deg or NAN,
         position_angle_sky_deg=sky_position_angle_deg(ellipse.position_angle_deg, ellipse.centre, cutout.wcs),
         inclination_deg=inclination_deg(ellipse.axis_ratio),
-        half_light_radius_pixels=aperture.half_light_radius,
-        petrosian_radius_pixels=aperture.petrosian_radius,
-        kron_radius_pixels=aperture.kron_radius,
+        half_light_radius_pixels=aperture.half_light_radius if is_measured else NAN,
+        petrosian_radius_pixels=aperture.petrosian_radius if is_measured else NAN,
+        kron_radius_pixels=aperture.kron_radius if is_measured else NAN,
         bulge_radius_pixels=bulge_radius,
         others_share=covered,
         psf_matched=matched,
         colours=colours,
-        arms=_with_shares(found, together, aperture),
+        arms=_with_shares(found, together, aperture) if is_measured else found.arms,
         chirality=found.chirality,
         pitch_angle_deg=found.pitch_angle_deg,
         pitch_angle_error_deg=found.pitch_angle_error_deg,

@@ -205,3 +205,17 @@ def test_bands_on_both_sides_of_a_missing_one_have_no_colour_of_their_own(spiral
     assert row.bands["g"].total_flux > 0 < row.bands["i"].total_flux
     assert row.colours == {}
     assert not row.flags & Flag.NOT_PSF_MATCHED
+
+
+def test_a_galaxy_whose_centre_no_band_sees_has_no_radius_and_no_share_of_light_in_an_arm(spiral):
+    """Half-light radii came out a quarter too large."""
+    drawn = disc_of(spiral)
+    y, x = np.indices(drawn.arm_mask.shape) - (len(drawn.arm_mask) - 1) / 2
+    flux = np.where(np.hypot(y, x) < 4, np.nan, drawn.cutout.flux)
+    row = measure_cutout(dataclasses.replace(drawn.cutout, flux=flux), drawn.arm_mask)
+    assert Flag.MISSING_BAND in row.flags
+    radii = (row.half_light_radius_pixels, row.petrosian_radius_pixels, row.kron_radius_pixels, row.bulge_radius_pixels)
+    assert np.isnan(radii).all()
+    assert row.arms
+    assert np.isnan([arm.flux_share for arm in row.arms]).all()
+    assert row.chirality in "SZ", "the mask still says how it winds"
