@@ -39,9 +39,14 @@ def convert(
     print(f"{out}: a ConvNeXt{named} for {encoder.bands} band(s)")
     if encoder.left_alone:
         print(f"left out, as no part of an encoder: {' '.join(encoder.left_alone)}")
-    print(
-        f"train on it: --encoder-from {out} --model.network convnext --model.view sky --model.rings --model.stem 4 "
-        f"--model.widths {widths} --model.blocks {blocks} (arms: --model.block convnext, no stem)"
-    )
+    names = " ".join(f"BAND{number}" for number in range(1, encoder.bands + 1)) if encoder.bands > 1 else "grey"
+    made = f"--encoder-from {out} --model.widths {widths} --model.blocks {blocks} --model.bands {names}"
+    print(f"train classes on it: {made} --model.network convnext --model.view sky --model.rings --model.stem 4")
+    print(f"train arms on it: {made} --model.block convnext")
+    if encoder.bands > 1:
+        print(
+            f"pictures must have {encoder.bands} bands: give the snapshot's for {names}, in the order of the weights' "
+            f"channels (as red green blue); for grey pictures convert the file with --bands 1 --channels shared"
+        )
     print(transfer.CITE)
     return 0

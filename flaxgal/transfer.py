@@ -182,7 +182,8 @@ def convnext_encoder(weights: Weights, name: str = "the file") -> Encoder:
     Raises
     ------
     ValueError
-        If they are of no ConvNeXt, of one with parts we have not, or some are missing, left over or of another shape.
+        If they are of no ConvNeXt, of one with parts we have not, or some are missing, left over, of another shape or
+        no numbers.
     """
     prefixes = [key.removesuffix(STEM) for key in weights if key.endswith(STEM)]
     if len(prefixes) != 1:
@@ -194,6 +195,7 @@ def convnext_encoder(weights: Weights, name: str = "the file") -> Encoder:
     inside = {key.removeprefix(prefix): value for key, value in weights.items() if key.startswith(prefix)}
     outside = [key for key in weights if not key.startswith(prefix)]
     _refuse_other_kinds(inside, name)
+    _refuse_damaged(inside, name)
     widths, blocks = _shape(inside)
     leaves, wrong, wanted = {}, [], set()
     for theirs, ours, shape, ordered in _leaves(inside[STEM].shape[1], widths, blocks):
@@ -284,6 +286,14 @@ def _refuse_other_kinds(weights: Weights, name: str) -> None:
     for kind, found in signs.items():
         if found:
             raise ValueError(f"{name}: {kind}: give weights of timm's convnext_{', convnext_'.join(CONVNEXT_SIZES)}")
+
+
+def _refuse_damaged(weights: Weights, name: str) -> None:
+    """Raises ValueError for weights that are NaN or infinite, which training would lay at the learning rate's door."""
+    broken = sorted(key for key, values in weights.items() if not np.isfinite(values).all())
+    if broken:
+        more = f" and {len(broken) - 1} more" if len(broken) > 1 else ""
+        raise ValueError(f"{name}: NaN or infinite weights in {broken[0]}{more}: download the file again")
 
 
 def _shape(weights: Weights) -> tuple[tuple[int, ...], tuple[int, ...]]:

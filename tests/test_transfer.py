@@ -4,7 +4,6 @@ import importlib.util
 import json
 from pathlib import Path
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -17,6 +16,7 @@ from flaxgal.cli import run
 from flaxgal.config import ClassifierConfig, OptimizerConfig, UNetConfig
 from flaxgal.evaluate_classes import evaluate_classes
 from flaxgal.models.classifier import Classifier
+from flaxgal.models.networks import new_network
 from flaxgal.models.unet import UNet
 from flaxgal.train import train
 from flaxgal.transfer import convert, convnext_encoder, for_bands, read_weights, without_normalisation
@@ -128,6 +128,9 @@ def without(*names):
         (WEIGHTS | {"stem.1.bias": np.zeros(5)}, r"stem\.1\.bias has shape \(5,\) instead of \(4,\)$"),
         (WEIGHTS | {"stages.0.blocks.0.conv_dw.weight": np.zeros((4, 1, 5, 5))}, r"instead of \(4, 7, 7\)"),
         (without(*[name for name in WEIGHTS if "blocks.0" in name]), r"; and 31 more like these$"),
+        (WEIGHTS | {"stem.1.bias": np.full(4, np.inf)}, r": NaN or infinite weights in stem\.1\.bias: download the"),
+        (WEIGHTS | {name: WEIGHTS[name] * np.nan for name in ("stem.0.weight", "stem.0.bias")},
+         r"weights in stem\.0\.bias and 1 more: download the file again$"),
         (without("stem.0.weight"), "no ConvNeXt under the names that timm gives"),
         ({}, "no ConvNeXt under the names that timm gives"),
         (WEIGHTS | {"ema.stem.0.weight": np.zeros(1)}, r"several networks \(2 weights are called"),
@@ -194,18 +197,30 @@ def test_a_folder_that_is_there_is_not_written_over(published, tmp_path):
         convert(published, tmp_path / "encoder")
 
 
-def test_the_command_line_says_how_to_train_on_what_it_made(published, tmp_path, capsys):
-    arguments = ["convert", str(published), "--out", str(tmp_path / "encoder"), "--bands", "1", "--channels", "shared"]
-    assert run(arguments) == 0
+BANDS = {
+    "of one band": (("--bands", "1", "--channels", "shared"), "--model.bands grey", ("grey",)),
+    "of three": ((), "--model.bands BAND1 BAND2 BAND3", ("red", "green", "blue")),
+}
+
+
+@pytest.mark.parametrize("bands", BANDS)
+@pytest.mark.parametrize("learns", ["classes", "arms"])
+def test_the_command_line_says_how_to_train_on_what_it_made(published, tmp_path, capsys, monkeypatch, bands, learns):
+    options, named, own = BANDS[bands]
+    assert run(["convert", str(published), "--out", str(tmp_path / "encoder"), *options]) == 0
     said = capsys.readouterr().out
-    assert "a ConvNeXt for 1 band(s)" in said
-    assert "--model.widths 4 6 8 10 --model.blocks 1 1 2 1" in said
-    begun = with_encoder(classifier(bands=("grey",)), tmp_path / "encoder")
-    assert np.all(np.isfinite(jax.jit(way_down_of)(begun, jnp.asarray(PICTURE[..., :1]))))
-
-
-def way_down_of(model, image):
-    return model.features(image)
+    assert f"a ConvNeXt for {len(own)} band(s)" in said
+    assert ("pictures must have 3 bands: give the snapshot's for BAND1 BAND2 BAND3" in said) == (len(own) == 3)
+    (line,) = (line for line in said.splitlines() if line.startswith(f"train {learns} on it: "))
+    assert "--model.widths 4 6 8 10 --model.blocks 1 1 2 1" in line
+    assert named in line
+    choices = line.partition(": ")[2].replace(named, f"--model.bands {' '.join(own)}").split()
+    asked = []
+    monkeypatch.setattr("flaxgal.cli_train._train", lambda folder, config, resume: asked.append(config) or 0)
+    assert run(["train", "morphology" if learns == "classes" else "arms", *choices]) == 0
+    begun = with_encoder(new_network(asked[0], nnx.Rngs(params=0)), asked[0].encoder_from)
+    picture = jnp.asarray(PICTURE[..., : len(own)])
+    assert np.all(np.isfinite(way_down(begun, picture)))
 
 
 def test_a_torch_file_needs_torch_and_says_so(tmp_path):
