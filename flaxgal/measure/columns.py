@@ -1,7 +1,7 @@
 """What the columns of the catalogue say: type, unit, meaning, and where in a galaxy's record the value stands.
 
 One row a galaxy, and in a second table one row an arm. Missing numbers are NaN, never a code such as −99, and the
-column `flags` says why. Ids are text.
+column `flags`, or the column's own description, says why. Ids are text.
 """
 
 from __future__ import annotations
@@ -72,12 +72,17 @@ BAND_COLUMNS = {
     "total_flux_error": _number(FLUX, "1 sigma of total_flux"),
     "sky": _number(FLUX, "sky level that was subtracted, per pixel"),
     "sky_error": _number(FLUX, "1 sigma of sky"),
-    "flux_ratio_mask_error": _number(None, "the mask's own share of flux_ratio_error"),
+    "flux_ratio_mask_error": _number(
+        None, "the mask's own share of flux_ratio_error; missing for a mask of yes and no"
+    ),
     "kron_flux": _number(
         FLUX, "light within 2.5 Kron radii: 96 % of an exponential disc's, 2 to 4 % less than total_flux"
     ),
     "kron_flux_error": _number(FLUX, "1 sigma of kron_flux as the light within its aperture; light outside is no part"),
-    "growth": _number(None, "light just outside the aperture / total_flux: 0 when it holds all"),
+    "growth": _number(
+        None,
+        "light just outside the aperture / total_flux: 0 when it holds all; missing when the aperture fills the image",
+    ),
     "bulge_flux": _number(
         FLUX, "bulge and nucleus: what rises above the disc in the centre, from a fit of the profile"
     ),
@@ -89,16 +94,17 @@ BAND_COLUMNS = {
     "arm_excess_ratio": _number(None, "light that arms add to the disc between them / total_flux"),
     "arm_excess_ratio_error": _number(None, "1 sigma of arm_excess_ratio"),
     "surface_brightness_limit_mag_arcsec2": _number(
-        "mag / arcsec2", "3 sigma of the sky averaged over 100 square arcseconds (10 x 10), AB"
+        "mag / arcsec2",
+        "3 sigma of the sky averaged over 100 square arcseconds (10 x 10), AB; missing for flux that is not in nJy",
     ),
 }
 """Of each band; named by band, as in flux_ratio_r."""
 COLOUR_COLUMNS = {
-    "total_mag": _number("mag", "colour of the galaxy, within one aperture"),
+    "total_mag": _number("mag", "colour of the galaxy, within one aperture; missing below 3 sigma"),
     "total_mag_error": _number("mag", "1 sigma of the galaxy's colour"),
-    "arm_mag": _number("mag", "colour of the light inside the arm mask"),
+    "arm_mag": _number("mag", "colour of the light inside the arm mask; missing below 3 sigma"),
     "arm_mag_error": _number("mag", "1 sigma of the arms' colour"),
-    "interarm_mag": _number("mag", "colour of the disc between the arms"),
+    "interarm_mag": _number("mag", "colour of the disc between the arms; missing below 3 sigma"),
     "interarm_mag_error": _number("mag", "1 sigma of the colour between the arms"),
 }
 """Of each two neighbouring bands; named by both, as in colour_total_mag_g_r."""
@@ -149,7 +155,7 @@ OTHER_COLUMNS = {
     "psf_matched": Description(bool, None, "whether all bands had one seeing when their colours were taken"),
     "unit": Description(str, None, "unit of the fluxes: nJy, count (zero point unknown) or picture (no linear flux)"),
     "run": Description(str, None, "run whose weights made the arm mask, or who drew it"),
-    "threshold": _number(None, "a pixel is arm when its probability is above this"),
+    "threshold": _number(None, "a pixel is arm when its probability is above this; missing for a mask of yes and no"),
 }
 ARM_COLUMNS = {
     "pitch_angle_deg": _number("deg", "of the logarithmic spiral in the disc's plane: 0 a circle, 90 a spoke"),
@@ -235,7 +241,7 @@ class Contents:
             "thresholds": sorted(self.thresholds),
             "galaxies": self.galaxies,
             "flags": {int(flag): f"{flag_names(flag)}: {meaning}" for flag, meaning in FLAG_MEANINGS.items()},
-            "missing_values": "NaN; the column flags says why",
+            "missing_values": "NaN; the column flags, or the column's own description, says why",
         }
 
 

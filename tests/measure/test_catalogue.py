@@ -149,6 +149,17 @@ def test_every_column_has_a_description_and_every_flag_a_meaning(rows):
     assert table.meta["thresholds"] == [0.5]
 
 
+def test_what_is_missing_without_a_flag_is_explained_by_its_description(spiral):
+    """The aperture of this galaxy fills the image, so that nothing can be said of light outside it."""
+    drawn = spiral(1, scale_length=9.0, axis_ratio=0.95)
+    place = {"ra_deg": 150.0, "dec_deg": 2.0}
+    table = to_table([measure_cutout(dataclasses.replace(drawn.cutout, **place), drawn.arm_mask)])
+    assert table["flag_names"][0] == "sky_uncertain not_psf_matched"
+    missing = [name for name in table.colnames if table[name].dtype.kind == "f" and np.isnan(table[name][0])]
+    assert {"growth_r", "threshold", "flux_ratio_mask_error_r"} <= set(missing)
+    assert [name for name in missing if "missing" not in table[name].description] == []
+
+
 def names(record: type) -> set[str]:
     return {field.name for field in dataclasses.fields(record)}
 
