@@ -251,7 +251,7 @@ def test_pictures_with_classes_agree_with_another_snapshot_as_the_refusal_to_tra
     [
         (["--vocabulary", "galaxy_zoo_1"], "a vocabulary is named, but no column"),
         (["--column", "KIND", "--vocabulary", "galaxy_zoo_1"], "no column KIND among OBJID, NAME"),
-        (["--column", "NAME", "--vocabulary", "t_type"], "NAME holds text; wanted numbers"),
+        (["--column", "NAME", "--vocabulary", "t_type"], "NAME holds text, such as Elliptical; wanted numbers"),
         (["--column", "NAME", "--vocabulary", "galaxy_zoo_1", "--fold", "3", "--folds", "3"], "fold 3 of 3"),
         (["--column", "NAME", "--vocabulary", "galaxy_zoo_1", "--fold", "2"], "--fold 2 of how many?"),
         (["--column", "NAME", "--vocabulary", "galaxy_zoo_1", "--crop", "2"], "crop is 2; wanted the share"),

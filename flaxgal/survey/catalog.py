@@ -20,7 +20,18 @@ from jaxtyping import Float64
 
 from flaxgal.survey.cutout import Unreadable
 
-__all__ = ["MISSING", "Place", "Size", "object_ids", "places", "positions_deg", "read_table", "texts_of", "values_of"]
+__all__ = [
+    "MISSING",
+    "Place",
+    "Size",
+    "numbers_in",
+    "object_ids",
+    "places",
+    "positions_deg",
+    "read_table",
+    "texts_of",
+    "values_of",
+]
 
 MISSING = (-99, -999, -9999)
 """What catalogues write for a number they do not have."""
@@ -169,6 +180,32 @@ def values_of(table: Any, column: str, unit: str = "", *, name: str = "the table
         return _in_unit(table[found], unit)
     except Exception:  # units that astropy cannot convert, or does not know
         raise ValueError(f"{name}: {found} is in {table[found].unit}; wanted something that becomes {unit}") from None
+
+
+def numbers_in(table: Any, column: str, *, name: str = "the table") -> list[float | str]:
+    """The cells of a column, NaN where they are missing; a cell that is no number (N/A, unknown) stays text.
+
+    Raises
+    ------
+    ValueError
+        If there is no such column, or none of its cells is a number.
+    """
+    found = _column(table, column, (), column, name)
+    if table[found].dtype.kind in "iufb":
+        return values_of(table, found, name=name).tolist()
+    cells = [_number_in(text) for text in texts_of(table, found, name=name)]
+    if all(isinstance(cell, str) for cell in cells):
+        some = ", ".join([str(cell) for cell in dict.fromkeys(cells) if cell][:3])
+        raise ValueError(f"{name}: {found} holds text, such as {some or 'nothing'}; wanted numbers")
+    return cells
+
+
+def _number_in(text: str) -> float | str:
+    try:
+        number = float(text)
+    except ValueError:
+        return text
+    return number if math.isfinite(number) and number not in MISSING else math.nan
 
 
 def texts_of(table: Any, column: str, *, name: str = "the table") -> list[str]:

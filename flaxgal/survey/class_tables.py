@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from flaxgal.survey.catalog import object_ids, positions_deg, read_table, texts_of, values_of
+from flaxgal.survey.catalog import numbers_in, object_ids, positions_deg, read_table, texts_of
 from flaxgal.survey.nair_abraham import T_NAMES
 from flaxgal.survey.schemas import VOCABULARIES, Labels, labels_from, spelt
 
@@ -73,8 +73,7 @@ def read_class_table(
     columns = _columns(table, column, vocabulary, path.name)
     ids = object_ids(table, id_column, name=path.name)
     values = [
-        values_of(table, found, name=path.name).tolist() if one in _NUMBERS else texts_of(table, found, name=path.name)
-        for one, found in columns.items()
+        (numbers_in if one in _NUMBERS else texts_of)(table, found, name=path.name) for one, found in columns.items()
     ]
     without = {str(code) for code in leave_out}
     unmet, nameless = set(without), 0

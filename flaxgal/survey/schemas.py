@@ -155,11 +155,11 @@ def labels_from(codes: Mapping[str, str | float | int]) -> Labels:
     for labels in (told["morphology"], senses):
         if len(set(labels.values())) > 1:
             raise ValueError(" and ".join(f"{one} {spelt(codes[one])}" for one in labels) + " contradict each other")
-    t_type = float(codes.get("t_type", math.nan))
+    t_type = codes.get("t_type", math.nan)
     return Labels(
         morphology=next(iter(told["morphology"].values()), ""),
         winding=next(iter((senses or told["winding"]).values()), ""),
-        t_type=t_type if SCHEMAS["t_type"].class_of(t_type, "t_type") else math.nan,
+        t_type=float(t_type) if SCHEMAS["t_type"].class_of(t_type, "t_type") else math.nan,
     )
 
 

@@ -47,6 +47,16 @@ def test_unknown_t_types_are_left_out_and_said(tmp_path):
     assert found.untold == {"b": "class not known: TT 99", "d": "class not known: no TT"}
 
 
+@pytest.mark.parametrize("ending", ["csv", "fits"])
+def test_a_cell_that_is_no_number_is_left_out_and_the_others_of_its_column_are_read(ending, tmp_path):
+    types = ["-5", "3", "-2.0", "N/A", "unknown", "nan", "--", "-99", ""]
+    Table({"id": [f"g{number}" for number in range(9)], "TT": types}).write(tmp_path / f"t.{ending}")
+    found = read_class_table(tmp_path / f"t.{ending}")
+    assert {name: labels.t_type for name, labels in found.labels.items()} == {"g0": -5.0, "g1": 3.0, "g2": -2.0}
+    reasons = ["TT N/A", "TT unknown", "no TT", "TT --", "no TT", "no TT"]
+    assert list(found.untold.values()) == [f"class not known: {reason}" for reason in reasons]
+
+
 def test_what_no_column_tells_is_said_of_each_by_its_name(tmp_path):
     path = written(tmp_path, "id,morphology,t_type\na,,99\nb,E,\nc,,\n,E,\na,,99\n")
     found = read_class_table(path)
@@ -122,7 +132,7 @@ def test_a_galaxy_whose_columns_contradict_each_other_is_left_out_whatever_other
         ),
         ("id,t_type\na,99\n", {}, r"tells the class of no galaxy \(class not known: t_type 99\)"),
         ("x,morphology\n1.5,E\n", {}, "no column of ids among x, morphology"),
-        ("id,t_type\na,early\n", {}, "t_type holds text; wanted numbers"),
+        ("id,t_type\na,early\nb,early\nc,late\n", {}, "t_type holds text, such as early, late; wanted numbers"),
     ],
 )
 def test_what_a_table_lacks_is_said_in_one_sentence(text, options, sentence, tmp_path):
