@@ -185,7 +185,7 @@ def _relations(
     """Draw each column against each quantity that the table tells, and give what was drawn."""
     from flaxgal.figures import save
     from flaxgal.figures.catalogue import relation_figure
-    from flaxgal.measure.relations import QUANTITIES, relate, remarks
+    from flaxgal.measure.relations import QUANTITIES, relate, remarks, why_none
 
     for remark in remarks(table):
         say(remark)
@@ -201,6 +201,8 @@ def _relations(
         else:
             figure = relation_figure(relation, name=_in_words(column), notes=notes)
             print(save(figure, out / f"{_as_file(column)}-{quantity.name}.png"))
+            if reason := why_none(relation.x, relation.y):
+                say(f"{column} against {quantity.name}: {reason}")
             yield relation
     if missing:
         say(
@@ -210,8 +212,12 @@ def _relations(
 
 
 def _print_relations(table: Table) -> None:
+    """The coefficients that there are."""
+    rows = [row for row in table if math.isfinite(row["value"])]
+    if not rows:
+        return
     print(f"{'':16s} {'against':9s} {'galaxies':>8s} {'':9s} {'value':>7s} {'95 % interval':>18s} {'the seed':>9s}")
-    for row in table:
+    for row in rows:
         seed = f"{row['seed']:9.3f}" if math.isfinite(row["seed"]) else f"{'–':>9s}"
         interval = f"[{row['low']:+.3f}, {row['high']:+.3f}]"
         print(

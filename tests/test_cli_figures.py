@@ -114,6 +114,20 @@ def test_the_seeds_coefficients_are_printed_beside_flux_ratios_and_no_other_colu
     assert [line.split()[-1] for line in lines] == ["0.092", "–"]
 
 
+def test_a_correlation_of_too_few_galaxies_is_no_number_and_says_why(tmp_path, capsys):
+    table = catalogue(10)  # of which one is flagged
+    table["photoz_best"] = np.linspace(0.1, 0.2, 10)
+    table.write(tmp_path / "arms.ecsv", format="ascii.ecsv")
+    assert run(["figures", str(tmp_path / "arms.ecsv"), "--out", str(tmp_path / "f"), "--resamples", "5"]) == 0
+    said = capsys.readouterr()
+    assert "flux_ratio_i against redshift: 9 galaxies, too few for a correlation (10)\n" in said.err
+    assert "nan" not in said.out
+    assert "pearson" not in said.out
+    found = Table.read(tmp_path / "f" / "relations.ecsv", format="ascii.ecsv")
+    assert found["galaxies"].tolist() == [9, 9, 9]
+    assert np.isnan(found["value"]).all()
+
+
 def test_only_bands_ratios_are_drawn_and_not_their_errors(measured, capsys):
     run(["figures", str(measured / "arms.ecsv"), "--out", str(measured / "f"), "--resamples", "5"])
     assert sorted(path.name for path in (measured / "f").iterdir()) == [

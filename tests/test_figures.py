@@ -182,6 +182,9 @@ def test_the_axis_of_a_relation_names_the_columns_that_it_is_from():
     said = words(relation_figure(relation, name="arms"))
     assert "log specific star-formation rate (1 / yr), from sfr and 10^mass" in said
     assert "5 without arms left out" in words(relation_figure(relation, name="arms", notes=["5 without arms left out"]))
+    few = relate(table[:5], "flux_ratio_i", quantity, resamples=5)
+    assert few is not None
+    assert "too few for a correlation (10)" in words(relation_figure(few, name="arms"))
 
 
 def test_a_distribution_says_who_is_among_it():

@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Float
 
 from flaxgal.figures.drawing import BEST, INK, LINE, QUIET, empty_figure, styled
-from flaxgal.measure.relations import Relation
+from flaxgal.measure.relations import Relation, why_none
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -79,7 +79,7 @@ def relation_figure(relation: Relation, *, name: str, notes: Sequence[str] = ())
         panel.errorbar(bins.x, bins.mean, yerr=bins.error, xerr=reach, label="mean in bins", **mean)
         panel.legend(loc="upper left")
     panel.set(xlabel=f"{relation.quantity.label}, from {' and '.join(relation.made_of)}", ylabel=name)
-    lines = [f"{len(relation.x)} galaxies"]
+    lines = [why_none(relation.x, relation.y) or f"{len(relation.x)} galaxies"]
     for coefficient, found in relation.correlations.items():
         if np.isfinite(found.value):
             lines.append(f"{coefficient.capitalize()} {found.value:+.3f} [{found.low:+.3f}, {found.high:+.3f}]")

@@ -31,6 +31,7 @@ __all__ = [
     "relate",
     "relations_table",
     "remarks",
+    "why_none",
     "within_sigmas",
 ]
 
@@ -282,6 +283,13 @@ def within_sigmas(
     return among & (np.abs(np.where(among, values, middle) - middle) <= sigmas * spread)
 
 
+def why_none(x: Float[np.ndarray, " n"], y: Float[np.ndarray, " n"]) -> str:
+    """Why numbers of some galaxies have no correlation; empty where they have one."""
+    if len(x) < LEAST_GALAXIES:
+        return f"{len(x)} galaxies, too few for a correlation ({LEAST_GALAXIES})"
+    return f"{len(x)} galaxies, all with one number" if np.ptp(x) == 0 or np.ptp(y) == 0 else ""
+
+
 def correlations(
     x: Float[np.ndarray, " n"],
     y: Float[np.ndarray, " n"],
@@ -294,7 +302,7 @@ def correlations(
 
     Of more than `most_drawn` galaxies each resample draws only so many, m of n, and the interval about the coefficient
     of all is narrower than that of the resamples by √(m / n) (Bickel, Götze & van Zwet 1997, Statistica Sinica 7, 1).
-    All NaN for fewer than `LEAST_GALAXIES` galaxies, or where x or y is the same for all.
+    All NaN where `why_none` says why.
 
     Raises
     ------
@@ -307,7 +315,7 @@ def correlations(
         raise ValueError(f"resamples is {resamples}; wanted 2 or more, and some hundreds for intervals to rely on")
 
     tests = {"pearson": stats.pearsonr, "kendall": stats.kendalltau, "spearman": stats.spearmanr}
-    if len(x) < LEAST_GALAXIES or np.ptp(x) == 0 or np.ptp(y) == 0:
+    if why_none(x, y):
         return dict.fromkeys(tests, Correlation())
     random = np.random.default_rng(seed)
     number = min(len(x), most_drawn)
@@ -380,7 +388,7 @@ _MEANINGS = {
     "made_of": "columns that the quantity is from; 10^mass where mass holds logarithms",
     "galaxies": "galaxies that passed the cuts",
     "coefficient": "pearson, kendall (tau-b) or spearman",
-    "value": "between -1 and 1",
+    "value": f"between -1 and 1; missing for fewer than {LEAST_GALAXIES} galaxies, or where one number is that of all",
     "low": "lower end of the 95 % bootstrap interval",
     "high": "upper end of the 95 % bootstrap interval",
     "p_value": "chance of so much without any relation",

@@ -14,6 +14,7 @@ from flaxgal.measure.relations import (
     relate,
     relations_table,
     remarks,
+    why_none,
     within_sigmas,
 )
 
@@ -93,9 +94,12 @@ def test_an_interval_of_no_resamples_is_refused():
 
 
 def test_nothing_is_said_of_few_or_equal_galaxies():
-    few = correlations(np.arange(9.0), np.arange(9.0))
-    same = correlations(np.ones(50), np.arange(50.0))
-    assert all(np.isnan(found.value) for found in [*few.values(), *same.values()])
+    few, enough, same = (np.arange(9.0),) * 2, (np.arange(10.0),) * 2, (np.ones(50), np.arange(50.0))
+    assert all(np.isnan(found.value) for pair in (few, same) for found in correlations(*pair).values())
+    assert np.isfinite(correlations(*enough, resamples=5)["pearson"].value)
+    assert why_none(*few) == "9 galaxies, too few for a correlation (10)"
+    assert why_none(*same) == why_none(*same[::-1]) == "50 galaxies, all with one number"
+    assert why_none(*enough) == ""
 
 
 def test_risky_redshifts_missing_numbers_and_outliers_are_left_out_and_counted():
