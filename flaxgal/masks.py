@@ -126,6 +126,10 @@ class InFiles:
             found = " and ".join(path.name for path in files) or "no file of that name"
             raise ValueError(f"{cutout.object_id}: found {found} in {self.folder}; wanted one mask, under its id")
         (path,) = files
+        if image is not None and path.samefile(image):
+            raise ValueError(
+                f"{cutout.object_id}: {path} is its image itself; wanted a mask of its arms: give the folder of masks"
+            )
         pixels = mask_for(cutout, path, image=image)
         if pixels.fraction is None:
             return ArmMask(pixels.mask == CLASS_CODES["arm"])

@@ -181,6 +181,18 @@ def test_a_fits_mask_of_a_picture_has_its_rows_as_fits_has_them(tmp_path):
     assert table["flux_ratio_gamma22"][0] == measure_cutout(galaxy, arms()[::-1]).flux_ratio_gamma22
 
 
+def test_an_image_is_not_taken_for_its_own_mask(tmp_path):
+    light = np.random.default_rng(0).random((24, 24))
+    for folder in ("images", "masks"):
+        (tmp_path / folder).mkdir()
+    Image.fromarray(np.uint8(255 * light)).save(tmp_path / "images" / "g.png")
+    (tmp_path / "masks" / "g.png").symlink_to(tmp_path / "images" / "g.png")
+    for folder in (tmp_path / "images", tmp_path / "masks"):
+        (left_out,) = measure([tmp_path / "images"], folder, [tmp_path / "arms.ecsv"], workers=1)
+        assert isinstance(left_out, Unreadable)
+        assert f"g: {folder}/g.png is its image itself; wanted a mask of its arms" in left_out.reason
+
+
 def test_a_mask_that_is_added_is_seen_by_the_next_call(tmp_path):
     (tmp_path / "masks").mkdir()
     fits.PrimaryHDU(np.uint8(arms())).writeto(tmp_path / "masks" / "g000.fits")
