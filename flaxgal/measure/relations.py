@@ -375,7 +375,7 @@ def relations_table(relations: list[Relation]) -> Table:
     for name, meaning in _MEANINGS.items():
         table[name].info.description = meaning
     table.meta["cuts"] = [
-        f"{relation.quantity.name}: {number} galaxies left out, {why}"
+        f"{relation.column} against {relation.quantity.name}: {number} galaxies left out, {why}"
         for relation in relations
         for why, number in relation.left_out.items()
     ]

@@ -247,6 +247,16 @@ def test_the_table_stands_beside_the_seeds_numbers():
     assert len(relations_table([])) == 0
 
 
+def test_the_cuts_of_several_bands_name_the_band_and_the_quantity():
+    table = catalogue(20, flux_ratio_r=np.linspace(0.1, 0.3, 20))
+    table["flux_ratio_r"][:3] = -99
+    columns = ("flux_ratio_i", "flux_ratio_r")
+    relations = [relate(table, column, QUANTITY["redshift"], resamples=5) for column in columns]
+    cuts = relations_table([relation for relation in relations if relation is not None]).meta["cuts"]
+    assert cuts[0] == "flux_ratio_i against redshift: 0 galaxies left out, a number is missing"
+    assert "flux_ratio_r against redshift: 3 galaxies left out, a number is missing" in cuts
+
+
 @pytest.mark.parametrize(
     ("column", "is_the_seeds"),
     [
