@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from tyro.conf import Positional, arg
 
-from flaxgal.cli_words import RunFolder, say
+from flaxgal.cli_words import RunFolder, say, say_other_crop
 from flaxgal.config import TrainConfig
 
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ def _evaluate_classes(run: Path, snapshot: Path, split: str, orientations: int) 
     found = evaluate_classes(run, snapshot, split, orientations=orientations)
     summary = found.summary
     _say_not_compared(summary)
-    _say_other_crop(run, snapshot)
+    say_other_crop(run, snapshot)
     if summary["left_out"]:
         say(f"{summary['left_out']} galaxies of split {split} left out: their {found.schema.name} is not known")
     for line in _ordered_tables(summary) if found.schema.ordered else _class_tables(summary):
@@ -207,18 +207,3 @@ def _notes(found: ClassEvaluation, rows: Any) -> list[str]:
 def _say_not_compared(summary: Mapping[str, Any]) -> None:
     if unknown := summary["not_compared"]:
         say(f"whether it was trained on these galaxies cannot be told of {', '.join(unknown)}")
-
-
-def _say_other_crop(run: Path, snapshot: Path) -> None:
-    """Galaxies that fill more or less of a picture than in training may be told apart worse, and nothing shows it."""
-    from flaxgal.datasets.builders import open_snapshot
-    from flaxgal.runlog import snapshots_seen
-
-    trained = {float(one["crop"]) for one in snapshots_seen(run) if "crop" in one}  # an older flaxgal did not say it
-    here = open_snapshot(snapshot).crop
-    if trained and here not in trained:
-        there = " or ".join(f"{one:g}" for one in sorted(trained))
-        say(
-            f"{snapshot}: pictures show {here:g} of their frames' sides, those that the run was trained on {there}; "
-            f"unless galaxies fill both alike, build it again with that --crop"
-        )

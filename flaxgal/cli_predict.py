@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from tyro.conf import arg
 
-from flaxgal.cli_words import Flat, Inputs, RunFolder, already, closing, counted, say, say_passed_over
+from flaxgal.cli_words import Flat, Inputs, RunFolder, already, closing, counted, say, say_other_crop, say_passed_over
 from flaxgal.config import PredictConfig, TrainConfig
 from flaxgal.config.trust import TrustConfig
 
@@ -55,7 +55,7 @@ def predict(
         maps: Folder of their maps.
         least_probability: Of being a spiral, for a galaxy to be segmented; when not given, its class decides.
         crop: Share of each picture's side that a run on classes is shown, about its centre; as in training when not
-            given.
+            given. A snapshot's pictures are as they were built.
         dask: Address of a Dask scheduler (tcp://HOST:8786) whose workers do it instead, on a disk that all share.
         trust: Which answers of a run on classes are marked as not to be trusted.
         config: How the run is applied.
@@ -80,11 +80,13 @@ def predict(
             )
         return _segment(run, inputs, out, dask, config)
     _check_options(of_classes, then_segment, maps, dask, config)
-    from flaxgal.predict_classes import ClassChoices, claimed_run, predict_classes, segment_spirals
+    from flaxgal.predict_classes import ClassChoices, claimed_run, held_crops, predict_classes, segment_spirals
 
     arms = None if then_segment is None or maps is None else claimed_run(then_segment, maps, config)
     choices = ClassChoices(orientations=config.orientations, batch_size=config.batch_size, crop=crop, trust=trust)
     found = predict_classes(run, inputs, out, choices=choices, catalogue=catalogue, id_column=id_column, dask=dask)
+    for snapshot in held_crops(inputs):
+        say_other_crop(run, snapshot)
     told, status = _classify(found, inputs, catalogue)
     if told is None or arms is None or maps is None:
         return status

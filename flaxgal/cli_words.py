@@ -27,6 +27,7 @@ __all__ = [
     "counted",
     "say",
     "say_left_out",
+    "say_other_crop",
     "say_passed_over",
 ]
 
@@ -115,6 +116,21 @@ def say_passed_over(inputs: Sequence[Path]) -> None:
         say(
             f"{len(found)} files passed over, as they are named like masks or point-spread functions, such as "
             f"{found[0]}; one that is a galaxy's image is taken if it is given by its own name"
+        )
+
+
+def say_other_crop(run: Path, snapshot: Path) -> None:
+    """Galaxies that fill more or less of a picture than in training may be told apart worse, and nothing shows it."""
+    from flaxgal.datasets.builders import open_snapshot
+    from flaxgal.runlog import snapshots_seen
+
+    trained = {float(one["crop"]) for one in snapshots_seen(run) if "crop" in one}  # an older flaxgal did not say it
+    here = open_snapshot(snapshot).crop
+    if trained and here not in trained:
+        there = " or ".join(f"{one:g}" for one in sorted(trained))
+        say(
+            f"{snapshot}: pictures show {here:g} of their frames' sides, those that the run was trained on {there}; "
+            f"unless galaxies fill both alike, build it again with that --crop"
         )
 
 

@@ -24,6 +24,7 @@ __all__ = [
     "Stored",
     "a_second",
     "cutouts_from",
+    "is_snapshot",
     "number_of",
     "read_once",
     "sources_from",
@@ -124,7 +125,7 @@ def sources_from(inputs: Sequence[Path], *, pixel_scale_arcsec: float | None = N
         if _is_store(path):
             for object_id, galaxy in _store(path).galaxies().items():
                 yield Stored(path, object_id, galaxy.cutout_sha256)
-        elif _is_snapshot(path):
+        elif is_snapshot(path):
             yield from (Held(fields, str(path)) for fields in _from_snapshot(path))
         else:
             files.append(path)
@@ -179,22 +180,22 @@ def number_of(inputs: Sequence[Path]) -> int:
     for path in map(Path, inputs):
         if _is_store(path):
             number += len(_store(path).galaxies())
-        elif _is_snapshot(path):
+        elif is_snapshot(path):
             number += sum(_sizes(path))
         else:
             files.append(path)
     return number + len(find_cutouts(files))
 
 
+def is_snapshot(path: Path) -> bool:
+    """Whether a folder is a snapshot, or holds the versions of one."""
+    return (path / "dataset_info.json").exists() or any(path.glob("[0-9]*.[0-9]*.[0-9]*/dataset_info.json"))
+
+
 def _is_store(path: Path) -> bool:
     from flaxgal.labels.store import is_store
 
     return is_store(path)
-
-
-def _is_snapshot(path: Path) -> bool:
-    """Whether a folder is a snapshot, or holds the versions of one."""
-    return (path / "dataset_info.json").exists() or any(path.glob("[0-9]*.[0-9]*.[0-9]*/dataset_info.json"))
 
 
 def _from_snapshot(path: Path) -> Iterator[dict[str, Any]]:

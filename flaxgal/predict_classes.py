@@ -13,7 +13,6 @@ from collections.abc import Iterable, Iterator, Sequence, Set
 from contextlib import closing
 from dataclasses import dataclass, field
 from functools import lru_cache, partial
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +30,7 @@ from flaxgal.config.trust import TrustConfig
 from flaxgal.datasets.builders import open_snapshot
 from flaxgal.datasets.class_sources import class_picture
 from flaxgal.distribute import on_cluster
-from flaxgal.inputs import Held, Source, cutouts_from, sources_from, stamp_of
+from flaxgal.inputs import Held, Source, cutouts_from, is_snapshot, sources_from, stamp_of
 from flaxgal.measure.formats import check_format
 from flaxgal.measure.row_journal import Line, RowJournal
 from flaxgal.models.classifier import class_features
@@ -47,6 +46,7 @@ __all__ = [
     "ClassChoices",
     "Told",
     "claimed_run",
+    "held_crops",
     "maps_of_others",
     "predict_classes",
     "segment_spirals",
@@ -61,7 +61,8 @@ class ClassChoices:
     """How many of each picture's eight quarter turns and mirror images are averaged: 1, 2, 4 or 8."""
     batch_size: int = 64
     crop: float | None = None
-    """Share of each frame's side that is shown, about its centre; as in training when not given."""
+    """Share of each frame's side that is shown, about its centre; as in training when not given. Of a snapshot of
+    classes nobody can choose it any more."""
     trust: TrustConfig = field(default_factory=TrustConfig)
 
     def __post_init__(self) -> None:
@@ -116,7 +117,8 @@ def predict_classes(
         raise ValueError(f"{out}: is the catalogue itself, which stays as it is; choose another --out")
     if dask:
         run_folder, inputs = run_folder.absolute(), [path.absolute() for path in inputs]
-    applied = _applied(run_folder, choices)
+    crop = _shown(run_folder, inputs, choices.crop)
+    applied = _applied(run_folder, choices, crop)
     terms = _terms(applied, choices)
     given = None if catalogue is None else read_given(catalogue, id_column=id_column)
     _check_handedness(inputs, applied)
@@ -133,7 +135,7 @@ def predict_classes(
     with closing(RowJournal(out, origin=origin, check=ClassRow.from_json, command="flaxgal predict")) as journal:
         batches = in_batches(to_do(sources_from(inputs), journal), choices.batch_size)
         if dask:
-            task = partial(_classify_there, run_folder=run_folder, choices=choices)
+            task = partial(_classify_there, run_folder=run_folder, choices=choices, crop=crop)
             done = on_cluster(task, batches, address=dask, folders=[*inputs, run_folder])
         else:
             done = (_classify(batch, applied) for batch in batches)
@@ -142,6 +144,12 @@ def predict_classes(
         journal.remove()
     if told is not None:
         yield told
+
+
+def held_crops(inputs: Iterable[Path]) -> dict[Path, float]:
+    """The snapshots of classes among some inputs, and the share of their frames' sides that their pictures show."""
+    snapshots = {path: open_snapshot(path) for path in inputs if is_snapshot(path)}
+    return {path: snapshot.crop for path, snapshot in snapshots.items() if snapshot.schemas}
 
 
 def claimed_run(run_folder: Path, maps: Path, config: PredictConfig) -> Run:
@@ -207,9 +215,31 @@ class _Seen:
     stamp: str
 
 
-def _applied(run_folder: Path, choices: ClassChoices) -> _Applied:
+def _shown(run_folder: Path, inputs: Sequence[Path], asked: float | None) -> float:
+    """The share of each frame's side that the network is shown, which is one and the same in a table.
+
+    Raises
+    ------
+    ValueError
+        If it is chosen of a snapshot's pictures, the inputs show unequal shares, or nobody knows that of training.
+    """
+    held = held_crops(inputs)
+    shown = {str(path): crop for path, crop in held.items()}
+    if held and asked is not None:
+        raise ValueError(
+            f"--crop {asked:g}: the pictures of {next(iter(shown))}, a snapshot, were cropped when it was built; leave "
+            f"it out, or give the images that it was built from"
+        )
+    if not held or set(inputs) - held.keys():
+        shown["other inputs"] = read_crop(run_folder) if asked is None else asked
+    if len(set(shown.values())) > 1:
+        each = ", ".join(f"{crop:g} in {name}" for name, crop in shown.items())
+        raise ValueError(f"pictures show unequal shares of their frames' sides, {each}: give each kind its own --out")
+    return next(iter(shown.values()))
+
+
+def _applied(run_folder: Path, choices: ClassChoices, crop: float) -> _Applied:
     run = load_classifier(run_folder)
-    crop = read_crop(run_folder) if choices.crop is None else choices.crop
     return _Applied(run, calibration_of(run_folder, run.step), crop, choices.orientations, choices.batch_size)
 
 
@@ -234,7 +264,7 @@ def _check_handedness(inputs: Sequence[Path], applied: _Applied) -> None:
     if schema.mirrored == tuple(range(len(schema.classes))):
         return
     for path in inputs:
-        if _is_snapshot(path) and not open_snapshot(path).schemas:
+        if is_snapshot(path) and not open_snapshot(path).schemas:
             raise ValueError(
                 f"{path}: a snapshot of masks, which does not keep which way up its pictures are: {schema.name} cannot "
                 f"be told from it; give the images or the label store that it was built from"
@@ -270,9 +300,11 @@ def _digest(inputs: Sequence[Path]) -> str:
     return digest.hexdigest()
 
 
-def _classify_there(items: list[Item], *, run_folder: Path, choices: ClassChoices) -> list[Line | Unreadable | str]:
+def _classify_there(
+    items: list[Item], *, run_folder: Path, choices: ClassChoices, crop: float
+) -> list[Line | Unreadable | str]:
     """As `_classify`, by a process that loads the run itself, once."""
-    return _classify(items, _loaded(run_folder, choices))
+    return _classify(items, _loaded(run_folder, choices, crop))
 
 
 _loaded = lru_cache(maxsize=1)(_applied)
@@ -305,10 +337,6 @@ def _look(source: Source, stamp: str, applied: _Applied) -> _Seen | Unreadable:
 def _is_finished(snapshot: str) -> bool:
     """Whether the pictures of a snapshot are cropped already, as those of galaxies with classes are."""
     return bool(open_snapshot(snapshot).schemas)
-
-
-def _is_snapshot(path: Path) -> bool:
-    return any(isinstance(source, Held) for source in islice(sources_from([path]), 1))
 
 
 def _rows(seen: Sequence[_Seen], applied: _Applied) -> list[ClassRow]:

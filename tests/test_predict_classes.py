@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from astropy.table import MaskedColumn, Table
 from astropy.wcs import WCS
-from class_toys import SIZE, letter
+from class_toys import SIZE, letter, toy_class
 from flax import nnx
 from PIL import Image
 
@@ -160,6 +160,42 @@ def test_a_galaxys_file_and_its_row_in_the_snapshot_get_the_same_answer(tmp_path
     whole, _ = classify(tmp_path / "run", sky, tmp_path / "c.parquet", choices=ClassChoices(crop=1.0))
     whole.sort("object_id")
     assert np.abs(chances(whole) - chances(from_files)).max() > 1e-3
+
+
+def a_snapshot(out: Path, crop: float) -> Path:
+    """Letters whose pictures show that share of their frames' sides."""
+    return build_class_snapshot(
+        (toy_class(k) for k in range(4)), out, bands=("grey",), image_size=SIZE, name=f"crop-{crop:g}", crop=crop
+    )
+
+
+def test_a_snapshot_of_another_crop_is_told_as_it_is_and_said_to_be(winding, galaxies, tmp_path, capsys):
+    close, whole = a_snapshot(tmp_path, CROP), a_snapshot(tmp_path, 1.0)
+    said = {}
+    for snapshot in (close, whole):
+        command = ["predict", str(winding), str(snapshot), "--out", str(tmp_path / f"{snapshot.parent.name}.ecsv")]
+        assert run(command) == 0
+        said[snapshot] = capsys.readouterr().err
+    sentence = f"{whole}: pictures show 1 of their frames' sides, those that the run was trained on 0.5; unless"
+    assert sentence in said[whole]
+    assert "frames' sides" not in said[close]
+    shown = [read_whole(tmp_path / f"crop-{crop}.ecsv").meta["crop"] for crop in ("0.5", "1")]
+    assert shown == [0.5, 1.0]
+    both, _ = classify(winding, [galaxies, close], tmp_path / "both.ecsv")
+    assert (len(both), both.meta["crop"]) == (14, CROP)
+    for inputs in ([galaxies, whole], [close, whole]):
+        with pytest.raises(ValueError, match=r"unequal shares of .* sides, .*1 in .*crop-1.*: give each kind its own"):
+            classify(winding, inputs, tmp_path / "mixed.ecsv")
+
+
+def test_a_snapshot_needs_no_crop_of_training_and_cannot_be_cropped_again(tmp_path):
+    letters = {"name": "letters", "version": "1.0.0", "sizes": {}}
+    old = classifier_run(tmp_path / "old", snapshots=[letters])
+    snapshot = a_snapshot(tmp_path, 1.0)
+    table, _ = classify(old, snapshot, tmp_path / "out.ecsv")
+    assert table.meta["crop"] == 1.0
+    with pytest.raises(ValueError, match=r"--crop 0.5: the pictures of .*crop-1.*, a snapshot, were cropped when"):
+        classify(old, snapshot, tmp_path / "other.ecsv", choices=ClassChoices(crop=0.5))
 
 
 def test_galaxies_unlike_those_of_training_are_not_to_be_trusted(winding, galaxies, tmp_path):
