@@ -54,17 +54,23 @@ def make_gallery(
     others = {str(object_id) for object_id in table["object_id"]} - rows.keys()
     spirals = _arms_of(arms)
     found: dict[str, bytes] = {}
-    unreadable, bare = [], []
+    unreadable, bare, unlike = [], [], []
     for item in track(_seen(inputs, rows, others), "pictures made", len(rows)):
         if isinstance(item, Unreadable):
             unreadable.append(item)
             continue
         cutout, image = item
         mask, reason = _outline(cutout, masks, image)
-        bare += [Unreadable(cutout.object_id, reason)] if reason else []
-        found[cutout.object_id] = _picture(cutout, rows[cutout.object_id], mask, spirals[cutout.object_id])
+        row = rows[cutout.object_id]
+        here, measured = int(mask.sum()), _number(row, "arm_pixels")
+        if reason:
+            bare.append(Unreadable(cutout.object_id, reason))
+        elif math.isfinite(measured) and here != measured:
+            unlike.append((cutout.object_id, here, int(measured)))
+        found[cutout.object_id] = _picture(cutout, row, mask, spirals[cutout.object_id])
     say_left_out(unreadable, "cannot be read", most=_FEW)
     say_left_out(bare, "without an outline of the arms on the page", most=_FEW)
+    _say_unlike(unlike)
     if without := len(shown) - len(found):
         say(f"{without} galaxies of the catalogue are not among the inputs: they have no picture on the page")
     ratio = _shown_ratio(table, ratios)
@@ -141,6 +147,17 @@ def _outline(cutout: Cutout, masks: Masks, image: Path | None) -> tuple[np.ndarr
     except ValueError as error:
         return np.zeros(cutout.image_shape, bool), str(error)
     return np.asarray(drawn.arms > drawn.threshold), ""
+
+
+def _say_unlike(masks: Sequence[tuple[str, int, int]]) -> None:
+    """Say of how many galaxies the mask has other pixels than the one behind the numbers: (id, pixels, measured)."""
+    if masks:
+        name, here, measured = masks[0]
+        those = f"{len(masks)} galaxies, such as {name}" if len(masks) > 1 else name
+        say(
+            f"{those}: the mask here has {here} arm pixels, the measured one {measured}; give --masks that were "
+            f"measured, or run flaxgal measure again with these"
+        )
 
 
 def _picture(cutout: Cutout, row: Any, mask: np.ndarray, arms: Sequence[Any]) -> bytes:

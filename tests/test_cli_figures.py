@@ -16,7 +16,7 @@ from flaxgal import cli_gallery
 from flaxgal.cli import run
 from flaxgal.inputs import Files, Held, Stored
 from flaxgal.survey.cutout import Cutout, read_cutout, write_cutout
-from flaxgal.survey.prediction import Prediction, write_prediction
+from flaxgal.survey.prediction import Prediction, read_prediction, write_prediction
 
 
 def catalogue(number: int = 60) -> Table:
@@ -176,6 +176,25 @@ def test_how_many_galaxies_lack_an_outline_is_said_and_why_maps_and_images_canno
     assert "g02.arms.fits: found no prediction in it" in said
     assert "1 cannot be read\n" in said
     assert f"cannot be read: {measured / 'cutouts' / 'broken.fits'}: " in said
+
+
+@pytest.mark.parametrize("threshold", [0.5, 0.95])
+def test_a_page_of_other_masks_than_were_measured_says_so(measured, capsys, threshold):
+    arguments = ["measure", str(measured / "cutouts"), "--masks", str(measured / "maps"), "--out"]
+    assert run([*arguments, str(measured / "arms.ecsv"), "--workers", "1"]) == 0
+    capsys.readouterr()
+    assert run(gallery_of(measured)) == 0
+    assert "arm pixels" not in capsys.readouterr().err
+    for name in ("g01", "g02"):
+        path = measured / "maps" / f"{name}.arms.fits"
+        prediction = replace(read_prediction(path), threshold=threshold)
+        if threshold == 0.5:
+            prediction.probability[0, 10:14, 20] = 0.9
+        write_prediction(prediction, measured / "maps")
+    assert run(gallery_of(measured)) == 0
+    here = 52 if threshold == 0.5 else 0
+    sentence = f"2 galaxies, such as g01: the mask here has {here} arm pixels, the measured one 48; give --masks that"
+    assert sentence in capsys.readouterr().err
 
 
 def test_galaxies_without_an_outline_for_the_same_reason_are_one_sentence_and_of_many_reasons_a_few_are_said(
