@@ -29,6 +29,7 @@ def build(
     surveys: tuple[str, ...] = (),
     look: Literal["", "HSC", "SDSS", "GZ3D"] = "",
     morphology: Annotated[Path | None, arg(metavar="TABLE")] = None,
+    id_column: str = "",
     column: str = "",
     vocabulary: str = "",
     leave_out: tuple[str, ...] = (),
@@ -57,6 +58,7 @@ def build(
         look: Make galaxies of other surveys look as this one would have seen them.
         morphology: Galaxies and their classes in place of masks, for `flaxgal train morphology` and the like: a table
             of ids and T-types or classes. The snapshot goes into OUT/galaxy_morphology/VERSION.
+        id_column: Of that table, where its name does not say that it holds the ids.
         column: Of that table, where its name does not say what it holds; with --vocabulary.
         vocabulary: In whose words the column is: morphology, winding, t_type, galaxy_zoo_1 or efigi_rotation.
         leave_out: Words of the column whose galaxies are left out, such as Spiral_Edge.
@@ -72,10 +74,10 @@ def build(
     if morphology is not None:
         _decided_by(f"--morphology {morphology}", masks | {"--like": like})
         kind = {"bands": bands or ("grey",), "image_size": image_size or 64, "crop": crop}
-        words = {"column": column, "vocabulary": vocabulary, "leave_out": leave_out}
+        words = {"id_column": id_column, "column": column, "vocabulary": vocabulary, "leave_out": leave_out}
         return _build_classes(store, morphology, out, version, agree_with, kind, words, (fold, folds))
-    of_classes = {"--column": column, "--vocabulary": vocabulary, "--leave-out": leave_out}
-    of_classes |= {"--fold": fold, "--folds": folds}
+    of_classes = {"--id-column": id_column, "--column": column, "--vocabulary": vocabulary}
+    of_classes |= {"--leave-out": leave_out, "--fold": fold, "--folds": folds}
     if given := [name for name, value in of_classes.items() if value] + ["--crop"] * (crop != 1):
         raise ValueError(f"{', '.join(given)}: of snapshots with classes only; name their table by --morphology")
     opened = Store.open(store)

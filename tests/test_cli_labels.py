@@ -137,6 +137,17 @@ def test_build_makes_classes_a_data_set_of_their_own(
     assert "decides --classes already" in capsys.readouterr().err
 
 
+def test_build_takes_ids_from_the_column_that_is_named_and_says_how_to_name_it(
+    store: Store, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "t.csv").write_text("nm,morphology\ng0,E\ng5,Sp\n")
+    build = ["build", str(store.path), "--out", str(tmp_path / "sets"), "--morphology", str(tmp_path / "t.csv")]
+    assert run(build) == 2
+    assert "no column of ids among nm, morphology; name one of them by --id-column" in capsys.readouterr().err
+    assert run([*build, "--id-column", "nm"]) == 0
+    assert sum(said(Path(capsys.readouterr().out.strip()))["galaxies"].values()) == 2
+
+
 def test_build_makes_classes_of_pictures_and_a_table_and_counts_them(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -292,8 +303,12 @@ def test_help_names_every_vocabulary(capsys: pytest.CaptureFixture[str]) -> None
 
 
 def test_options_of_classes_need_a_table_of_classes(store: Store, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run(["build", str(store.path), "--out", "sets", "--crop", "0.5", "--fold", "1", "--folds", "5"]) == 2
-    assert "--fold, --folds, --crop: of snapshots with classes only; name their table" in capsys.readouterr().err
+    options = ["--id-column", "nm", "--crop", "0.5", "--fold", "1", "--folds", "5"]
+    assert run(["build", str(store.path), "--out", "sets", *options]) == 2
+    assert (
+        "--id-column, --fold, --folds, --crop: of snapshots with classes only; name their table"
+        in capsys.readouterr().err
+    )
 
 
 def test_a_snapshot_of_classes_is_no_recipe_for_masks(

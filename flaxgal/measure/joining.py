@@ -57,7 +57,7 @@ def read_joined(path: Path) -> Joined:
         If it is no table, has no ids as text or whole numbers, or has an id twice.
     """
     table = read_table(path)
-    ids = object_ids(table, name=path.name)
+    ids = object_ids(table, name=path.name, option="")
     rows: dict[str, int] = {}
     for row, object_id in enumerate(ids):
         if object_id and rows.setdefault(object_id, row) != row:

@@ -107,15 +107,17 @@ def read_table(path: Path | str, *, id_column: str = "") -> Any:
     return table
 
 
-def object_ids(table: Any, column: str = "", *, name: str = "the table") -> list[str]:
+def object_ids(table: Any, column: str = "", *, name: str = "the table", option: str = "--id-column") -> list[str]:
     """The galaxies' ids as text, in the order of the rows.
+
+    `option` is what names the column on the command line, for the error; empty where nothing does.
 
     Raises
     ------
     ValueError
         If there is no such column, or it holds floats that are no whole numbers that floats can hold.
     """
-    found = _column(table, column, ID_NAMES, "ids", name)
+    found = _column(table, column, ID_NAMES, "ids", name, option)
     values = table[found]
     missing = np.broadcast_to(np.ma.getmaskarray(np.ma.asarray(values)), len(table))
     if values.dtype.kind == "f":
@@ -137,10 +139,17 @@ def _written_as_floats(ids: Sequence[str]) -> bool:
     return any(re.search("[eE]", text) or ("." in text and abs(float(text)) >= 2**53) for text in ids)
 
 
-def positions_deg(table: Any, ra: str = "", dec: str = "", *, name: str = "the table") -> Float64[np.ndarray, "n 2"]:
+def positions_deg(
+    table: Any,
+    ra: str = "",
+    dec: str = "",
+    *,
+    name: str = "the table",
+    options: tuple[str, str] = ("--ra-column", "--dec-column"),
+) -> Float64[np.ndarray, "n 2"]:
     """Right ascension and declination (ICRS) in degrees, NaN where they are missing or impossible.
 
-    Columns of text (01:59:39.4 −03:10:47) and of hours are understood.
+    Columns of text (01:59:39.4 −03:10:47) and of hours are understood. `options` as in `object_ids`.
 
     Raises
     ------
@@ -148,8 +157,8 @@ def positions_deg(table: Any, ra: str = "", dec: str = "", *, name: str = "the t
         If there are no such columns, or all rows lack a position.
     """
     columns = [
-        table[_column(table, ra, RA_NAMES, "right ascensions", name)],
-        table[_column(table, dec, DEC_NAMES, "declinations", name)],
+        table[_column(table, ra, RA_NAMES, "right ascensions", name, options[0])],
+        table[_column(table, dec, DEC_NAMES, "declinations", name, options[1])],
     ]
     if any(column.dtype.kind in "USO" for column in columns):
         position = np.array([_from_text(*pair) for pair in zip(*columns, strict=True)]).reshape(-1, 2)
@@ -165,15 +174,19 @@ def positions_deg(table: Any, ra: str = "", dec: str = "", *, name: str = "the t
     return np.where(good[:, None], np.stack([right % 360, up], axis=1), np.nan)
 
 
-def values_of(table: Any, column: str, unit: str = "", *, name: str = "the table") -> Float64[np.ndarray, " n"]:
+def values_of(
+    table: Any, column: str, unit: str = "", *, name: str = "the table", option: str = ""
+) -> Float64[np.ndarray, " n"]:
     """The numbers of a column, NaN where they are missing, converted to `unit` where the table knows its own.
+
+    `option` as in `object_ids`.
 
     Raises
     ------
     ValueError
         If there is no such column, or it holds no numbers, or its unit is of another kind.
     """
-    found = _column(table, column, (), column, name)
+    found = _column(table, column, (), column, name, option)
     if table[found].dtype.kind not in "iufb":
         raise ValueError(f"{name}: {found} holds text; wanted numbers")
     try:
@@ -182,15 +195,17 @@ def values_of(table: Any, column: str, unit: str = "", *, name: str = "the table
         raise ValueError(f"{name}: {found} is in {table[found].unit}; wanted something that becomes {unit}") from None
 
 
-def numbers_in(table: Any, column: str, *, name: str = "the table") -> list[float | str]:
+def numbers_in(table: Any, column: str, *, name: str = "the table", option: str = "") -> list[float | str]:
     """The cells of a column, NaN where they are missing; a cell that is no number (N/A, unknown) stays text.
+
+    `option` as in `object_ids`.
 
     Raises
     ------
     ValueError
         If there is no such column, or none of its cells is a number.
     """
-    found = _column(table, column, (), column, name)
+    found = _column(table, column, (), column, name, option)
     if table[found].dtype.kind in "iufb":
         return values_of(table, found, name=name).tolist()
     cells = [_number_in(text) for text in texts_of(table, found, name=name)]
@@ -208,15 +223,17 @@ def _number_in(text: str) -> float | str:
     return number if math.isfinite(number) and number not in MISSING else math.nan
 
 
-def texts_of(table: Any, column: str, *, name: str = "the table") -> list[str]:
+def texts_of(table: Any, column: str, *, name: str = "the table", option: str = "") -> list[str]:
     """A column as text, without spaces at its ends; empty where it is missing.
+
+    `option` as in `object_ids`.
 
     Raises
     ------
     ValueError
         If there is no such column.
     """
-    values = np.ma.asarray(table[_column(table, column, (), column, name)])
+    values = np.ma.asarray(table[_column(table, column, (), column, name, option)])
     return _texts(values, np.broadcast_to(np.ma.getmaskarray(values), len(table)))
 
 
@@ -271,18 +288,20 @@ def _fault(object_id: str, ra_deg: float, side: float, size: Size) -> str:
 def _sides(table: Any, size: Size, name: str) -> np.ndarray:
     if not size.column:
         return np.full(len(table), size.arcsec)
-    radii = values_of(table, size.column, "arcsec", name=name)
+    radii = values_of(table, size.column, "arcsec", name=name, option="--radius-column")
     radii = np.where(radii > 0, radii, np.nan)
     sides = np.clip(radii * size.radii, size.smallest_arcsec, size.largest_arcsec)
     return np.where(np.isnan(sides), size.arcsec or np.nan, sides)
 
 
-def _column(table: Any, wanted: str, names: Iterable[str], what: str, name: str) -> str:
+def _column(table: Any, wanted: str, names: Sequence[str], what: str, name: str, option: str) -> str:
     """The name of a column: the one that is wanted, or the first of the names, whatever their case."""
     found = wanted if wanted in table.colnames else _known(table, [wanted.lower()] if wanted else names)
     if found is None:
         listed = ", ".join(table.colnames[:12]) + (" …" if len(table.colnames) > 12 else "")
-        raise ValueError(f"{name}: no column {wanted or f'of {what}'} among {listed}; say which column holds it")
+        rename = f"rename the one that holds them to {names[0]}" if names else "check its name"
+        remedy = f"name one of them by {option}" if option else rename
+        raise ValueError(f"{name}: no column {wanted or f'of {what}'} among {listed}; {remedy}")
     return found
 
 

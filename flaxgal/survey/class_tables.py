@@ -73,7 +73,8 @@ def read_class_table(
     columns = _columns(table, column, vocabulary, path.name)
     ids = object_ids(table, id_column, name=path.name)
     values = [
-        (numbers_in if one in _NUMBERS else texts_of)(table, found, name=path.name) for one, found in columns.items()
+        (numbers_in if one in _NUMBERS else texts_of)(table, found, name=path.name, option="--column")
+        for one, found in columns.items()
     ]
     without = {str(code) for code in leave_out}
     unmet, nameless = set(without), 0

@@ -108,8 +108,8 @@ def read_morphologies(path: Path | str) -> list[Morphology]:
         raise ValueError(f"{path.name}: found no T-type among the columns {listed}; rename its column to t_type")
     types = values_of(table, t_column, name=path.name)
     types = np.where(np.abs(types) < UNKNOWN, types, np.nan)
-    ids = object_ids(table, name=path.name)
-    places = positions_deg(table, name=path.name)
+    ids = object_ids(table, name=path.name, option="")
+    places = positions_deg(table, name=path.name, options=("", ""))
     fields = _fields(table, by_lower, path.name)
     galaxies: dict[str, Morphology] = {}
     for object_id, (ra, dec), t_type, field in zip(ids, places.tolist(), types.tolist(), fields, strict=True):

@@ -37,8 +37,24 @@ def test_an_id_column_of_another_name_is_named_by_the_user(tmp_path):
     (tmp_path / "t.csv").write_text("ra,dec,PGC\n1.5,2,00012\n")
     table = read_table(tmp_path / "t.csv", id_column="PGC")
     assert object_ids(table, "PGC") == ["00012"]
-    with pytest.raises(ValueError, match=r"my\.csv: no column of ids among ra, dec, PGC; say which column holds it"):
+    with pytest.raises(
+        ValueError, match=r"my\.csv: no column of ids among ra, dec, PGC; name one of them by --id-column"
+    ):
         object_ids(table, name="my.csv")
+
+
+def test_a_column_that_is_not_there_is_named_by_what_the_command_line_has_or_renamed():
+    table = Table({"nm": ["a"], "d": [1.0]})
+    with pytest.raises(ValueError, match="no column of ids among nm, d; rename the one that holds them to object_id"):
+        object_ids(table, option="")
+    with pytest.raises(ValueError, match="no column of right ascensions among nm, d; name one of them by --ra-column"):
+        positions_deg(table)
+    with pytest.raises(ValueError, match="no column dekl among nm, d; name one of them by --dec-column"):
+        positions_deg(table, "d", "dekl")
+    with pytest.raises(ValueError, match="no column r among nm, d; name one of them by --radius-column"):
+        places(table, Size(column="r"), id_column="nm", ra="d", dec="d")
+    with pytest.raises(ValueError, match="no column r among nm, d; check its name"):
+        values_of(table, "r")
 
 
 def test_ids_that_were_floats_are_refused_when_digits_are_lost():

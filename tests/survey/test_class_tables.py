@@ -121,7 +121,11 @@ def test_a_galaxy_whose_columns_contradict_each_other_is_left_out_whatever_other
     ("text", "options", "sentence"),
     [
         ("id,class\na,E\n", {}, "found no classes among the columns id, class; name the column and its vocabulary"),
-        ("id,NAME\na,E\n", {"column": "CLASS", "vocabulary": "morphology"}, "no column CLASS among id, NAME"),
+        (
+            "id,NAME\na,E\n",
+            {"column": "CLASS", "vocabulary": "morphology"},
+            "no column CLASS among id, NAME; name one of them by --column",
+        ),
         ("id,NAME\na,E\n", {"column": "NAME"}, "a column is named, but no vocabulary"),
         ("id,NAME\na,E\n", {"vocabulary": "morphology"}, "a vocabulary is named, but no column"),
         ("id,NAME\na,E\n", {"column": "NAME", "vocabulary": "hubble"}, "vocabulary 'hubble'; wanted one of morphology"),
@@ -131,7 +135,7 @@ def test_a_galaxy_whose_columns_contradict_each_other_is_left_out_whatever_other
             r"no galaxy \(class not known: NAME blob; class not known: NAME smudge\); read",
         ),
         ("id,t_type\na,99\n", {}, r"tells the class of no galaxy \(class not known: t_type 99\)"),
-        ("x,morphology\n1.5,E\n", {}, "no column of ids among x, morphology"),
+        ("x,morphology\n1.5,E\n", {}, "no column of ids among x, morphology; name one of them by --id-column"),
         ("id,t_type\na,early\nb,early\nc,late\n", {}, "t_type holds text, such as early, late; wanted numbers"),
     ],
 )
