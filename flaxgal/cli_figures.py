@@ -25,6 +25,9 @@ __all__ = ["figures"]
 
 _RATIO = re.compile(r"flux_ratio_(?!(?:mask_)?error_|gamma22$).+")
 """The flux ratio of a band, whatever characters its name has."""
+_RELATIONS, _PAGE = "relations.ecsv", "gallery.html"
+_FEW = 6
+"""Files from an earlier call that are named."""
 _NO_ARMS = "no_arms"
 _UNTRUE = ("mask_everything", "no_galaxy", "negative_light", _NO_ARMS)
 """Flags whose galaxies say nothing about arms at large; without arms the ratio is 0 by definition."""
@@ -80,12 +83,33 @@ def figures(
     if outlines is not None and spirals is None:
         say(f"{beside}: no such file; without the table of arms, --arms, the page shows no fitted spirals")
     out.mkdir(parents=True, exist_ok=True)
+    before = _times(out, table.colnames)
     _statistics(table, chosen, out, leave_out=leave_out, resamples=resamples, seed=seed)
     if outlines is not None:
-        page = out / "gallery.html"
+        page = out / _PAGE
         make_gallery(table, inputs, outlines, spirals, page, most=gallery, ratios=_ratios(table))
         print(f"a page of the galaxies, for any browser: {page}")
+    after = _times(out, table.colnames)
+    _say_older(out, [name for name, time in before.items() if after.get(name) == time])
     return 0
+
+
+def _times(out: Path, columns: Sequence[str]) -> dict[str, int]:
+    """When each file was written that this command may have left in the folder, going by its name: in ns."""
+    from flaxgal.measure.relations import QUANTITIES
+
+    ends = "|".join(quantity.name for quantity in QUANTITIES)
+    known = "|".join(map(re.escape, map(_as_file, columns)))
+    names = re.compile(rf"(?:{known}|flux_ratio_.+)(?:-(?:{ends}))?\.png|{re.escape(_RELATIONS)}|{re.escape(_PAGE)}")
+    return {path.name: path.stat().st_mtime_ns for path in sorted(out.iterdir()) if names.fullmatch(path.name)}
+
+
+def _say_older(out: Path, names: Sequence[str]) -> None:
+    """Say which files are not of this call: nothing is removed, as a folder may gather the figures of several."""
+    if names:
+        listed = ", ".join(sorted(names, key=lambda name: name.endswith(".png"))[:_FEW])
+        more = f" and {len(names) - _FEW} more" if len(names) > _FEW else ""
+        say(f"{out}: {listed}{more} are from an earlier call; delete what is out of date, or choose another --out")
 
 
 def _check_choices(inputs: Sequence[Path], masks: Path | None, labels: str, *, gallery: int, resamples: int) -> None:
@@ -144,7 +168,7 @@ def _statistics(
         found = relations_table(relations)
         found.meta["cuts"] = [*cuts, *found.meta["cuts"]]
         _print_relations(found)
-        path = out / "relations.ecsv"
+        path = out / _RELATIONS
         found.write(path, format="ascii.ecsv", overwrite=True)
         print(path)
 

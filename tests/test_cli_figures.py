@@ -161,6 +161,25 @@ def test_of_more_galaxies_than_the_page_takes_evenly_many_are_shown(measured, ca
     assert "shows 7 of 60" in capsys.readouterr().err
 
 
+def test_files_that_are_from_an_earlier_call_are_named_and_no_others(measured, capsys):
+    out = measured / "f"
+    run(gallery_of(measured))
+    capsys.readouterr()
+    run(gallery_of(measured))
+    assert "earlier call" not in capsys.readouterr().err
+    for name in ("my.png", "flux_ratio.txt"):
+        (out / name).write_text("a user's own")
+    kept = {path.name: path.stat().st_mtime_ns for path in out.iterdir()}
+    table = catalogue()
+    table.remove_columns(["photoz_best", "photoz_risk_best"])
+    table.write(measured / "bare.ecsv", format="ascii.ecsv")
+    assert run(["figures", str(measured / "bare.ecsv"), "--out", str(out), "--resamples", "5"]) == 0
+    said = capsys.readouterr().err
+    assert f"{out}: gallery.html, relations.ecsv, flux_ratio_i-redshift.png are from an earlier call; delete" in said
+    for name in kept.keys() - {"flux_ratio_i.png"}:
+        assert (out / name).stat().st_mtime_ns == kept[name]
+
+
 def gallery_of(folder, *more: str) -> list[str]:
     arguments = ["figures", str(folder / "arms.ecsv"), "--out", str(folder / "f"), "--resamples", "5"]
     return [*arguments, "--inputs", str(folder / "cutouts"), "--masks", str(folder / "maps"), *more]
