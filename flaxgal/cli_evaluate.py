@@ -55,6 +55,7 @@ def _evaluate_arms(run: Path, snapshot: Path, split: str) -> int:
 
     found = score(run, snapshot, split)
     _say_not_compared(found.summary)
+    _say_chosen_on(found.summary, "checkpoint, and its threshold if none was given,", "scores are")
     rows = {"all": found.summary["all"], **found.summary["by_survey"], **found.summary["by_size"]}
     print(f"{'':>12s} {'galaxies':>8s}  {'Dice (95 %)':>19s} {'IoU':>6s} {'precis.':>7s} {'recall':>6s} {'pooled':>6s}")
     for name, scores in rows.items():
@@ -80,6 +81,7 @@ def _evaluate_classes(run: Path, snapshot: Path, split: str, orientations: int) 
     found = evaluate_classes(run, snapshot, split, orientations=orientations)
     summary = found.summary
     _say_not_compared(summary)
+    _say_chosen_on(summary, "checkpoint, temperature and outlier threshold", "accuracy and calibration error are")
     say_other_crop(run, snapshot)
     if summary["left_out"]:
         say(f"{summary['left_out']} galaxies of split {split} left out: their {found.schema.name} is not known")
@@ -207,3 +209,11 @@ def _notes(found: ClassEvaluation, rows: Any) -> list[str]:
 def _say_not_compared(summary: Mapping[str, Any]) -> None:
     if unknown := summary["not_compared"]:
         say(f"whether it was trained on these galaxies cannot be told of {', '.join(unknown)}")
+
+
+def _say_chosen_on(summary: Mapping[str, Any], choices: str, scores: str) -> None:
+    if number := summary["chosen_on"]:
+        say(
+            f"the run's {choices} were chosen on {number} of these {summary['all']['galaxies']} galaxies, which it "
+            f"validates on: {scores} optimistic; score it on a test split without them"
+        )

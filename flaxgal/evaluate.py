@@ -16,10 +16,10 @@ from jaxtyping import Bool, Float32
 from flaxgal.checkpoint import load_run
 from flaxgal.datasets.builders import open_snapshot
 from flaxgal.datasets.loader import load_split
-from flaxgal.datasets.placing import check_unseen
+from flaxgal.datasets.placing import check_unseen, in_validation
 from flaxgal.datasets.stacked import Examples
 from flaxgal.metrics import Confusion, bootstrap_interval, confusion, dice, iou, precision, recall
-from flaxgal.runlog import trained_on
+from flaxgal.runlog import read_config, trained_on
 from flaxgal.segmenting import arm_class, predict_arms
 from flaxgal.survey.atomic import replaced_when_whole
 
@@ -27,6 +27,7 @@ __all__ = [
     "SCORES",
     "Evaluation",
     "check_held_out",
+    "chosen_on",
     "digest_of",
     "evaluate",
     "score_galaxies",
@@ -95,6 +96,7 @@ def evaluate(
         "split": split,
         "threshold": threshold,
         "not_compared": not_compared,
+        "chosen_on": len(chosen_on(run_folder, about.folder, split) & set(table["object_id"].tolist())),
         **summarise(table, seed=seed),
     }
     name = f"{about.name}-{about.version}-{summary['digest']}-{split}"
@@ -123,6 +125,16 @@ def check_held_out(run_folder: Path | str, snapshot: Path, split: str) -> list[s
     learnt = trained_on(Path(run_folder))
     unknown = check_unseen(snapshot, split, [folder for _, folder in learnt if folder is not None])
     return [name for name, folder in learnt if folder is None or folder in unknown]
+
+
+def chosen_on(run_folder: Path | str, snapshot: Path, split: str) -> set[str]:
+    """Ids of a split's galaxies that are validation galaxies of the run: its checkpoint was chosen on them.
+
+    On them, too, the temperature and the outlier threshold of a classifier were, and where masks of arms are cut.
+    """
+    folder = Path(run_folder)
+    own = trained_on(folder)[: len(read_config(folder).data.snapshots)]  # and not those of runs that it began with
+    return in_validation(snapshot, split, [place for _, place in own if place is not None])
 
 
 def score_galaxies(

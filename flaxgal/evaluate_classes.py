@@ -17,7 +17,7 @@ from flaxgal.classify import expected_number, oriented_logits, probabilities
 from flaxgal.datasets.builders import open_snapshot
 from flaxgal.datasets.loader import load_classes
 from flaxgal.datasets.stacked import ClassExamples
-from flaxgal.evaluate import check_held_out, digest_of, write_evaluation
+from flaxgal.evaluate import check_held_out, chosen_on, digest_of, write_evaluation
 from flaxgal.survey.schemas import LabelSchema
 
 __all__ = ["ClassEvaluation", "evaluate_classes", "score_classes"]
@@ -86,6 +86,7 @@ def evaluate_classes(
         "split": split,
         "orientations": orientations,
         "not_compared": not_compared,
+        "chosen_on": len(chosen_on(run_folder, about.folder, split) & set(table["object_id"].tolist())),
         "left_out": about.sizes[split] - len(galaxies),
         **summarise_classes(table, schema, seed=seed),
         "calibration": calibration(truth, before, after, temperature=temperature, seed=seed),

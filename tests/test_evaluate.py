@@ -66,6 +66,17 @@ def test_sizes_are_bins_of_the_share_of_arm_pixels(snapshot):
     assert list(table["size"][:5]) == ["no arms", "under 5 %", "5-10 %", "10-20 %", "over 20 %"]
 
 
+def test_scores_of_galaxies_that_chose_the_checkpoint_are_said_to_be_optimistic(run, snapshot, capsys):
+    numbers = [evaluate(run, snapshot, split).summary["chosen_on"] for split in ("test", "validation")]
+    assert numbers == [0, 8]
+    for split, said in (("test", False), ("validation", True)):
+        assert command_line(["evaluate", str(run), str(snapshot), "--split", split]) == 0
+        sentence = (
+            "if none was given, were chosen on 8 of these 8 galaxies, which it validates on: scores are optimistic"
+        )
+        assert (sentence in capsys.readouterr().err) == said
+
+
 def test_evaluating_a_run_writes_table_and_summary_that_agree(run, snapshot):
     found = evaluate(run, snapshot, "test", batch_size=3)
     assert found.path == run / "evaluation" / f"toy-1.0.0-{found.summary['digest']}-test.ecsv"

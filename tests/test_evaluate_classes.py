@@ -159,6 +159,36 @@ def test_galaxies_that_were_trained_on_are_refused(snapshot, run, tmp_path):
         evaluate_classes(run, again)
 
 
+def test_galaxies_that_the_run_was_validated_on_are_counted_and_said_to_be(snapshot, run, tmp_path, capsys):
+    taken = [
+        dataclasses.replace(toy_class(5 * k + 3 + k // 4), split="test") for k in range(6)
+    ]  # 4 validated, 2 tested
+    mixed = build_class_snapshot(taken, tmp_path, bands=("grey",), image_size=SIZE, name="mixed")
+    numbers = {}
+    for where, split in ((snapshot, "test"), (snapshot, "train"), (snapshot, "validation"), (mixed, "test")):
+        found = evaluate_classes(run, where, split)
+        assert json.loads(found.path.with_suffix(".json").read_text())["chosen_on"] == found.summary["chosen_on"]
+        numbers[where, split] = found.summary["chosen_on"]
+    assert list(numbers.values()) == [0, 0, 18, 4]
+    assert command_line(["evaluate", str(run), str(snapshot)]) == 0
+    assert "optimistic" not in capsys.readouterr().err
+    assert command_line(["evaluate", str(run), str(mixed)]) == 0
+    sentence = (
+        "the run's checkpoint, temperature and outlier threshold were chosen on 4 of these 6 galaxies, which it "
+        "validates on: accuracy and calibration error are optimistic; score it on a test split without them\n"
+    )
+    assert sentence in capsys.readouterr().err
+
+
+def test_galaxies_that_a_run_it_began_with_was_validated_on_did_not_choose_its_checkpoint(snapshot, tmp_path):
+    first = guess(tmp_path / "first", class_config(snapshot))
+    others = (dataclasses.replace(toy_class(k), object_id=f"other-{k}") for k in range(30))
+    other = build_class_snapshot(others, tmp_path, bands=("grey",), image_size=SIZE, name="others")
+    later = guess(tmp_path / "later", class_config(other, start_from=str(first)))
+    assert evaluate_classes(first, snapshot, "validation").summary["chosen_on"] == 18
+    assert evaluate_classes(later, snapshot, "validation").summary["chosen_on"] == 0
+
+
 def test_answers_that_are_no_numbers_are_refused(snapshot, tmp_path):
     broken = guess(tmp_path / "broken", class_config(snapshot), spoilt=True)
     with pytest.raises(ValueError, match=r"run broken: answers with no number to 18 of 18 galaxies, such as toy-4"):

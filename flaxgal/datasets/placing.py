@@ -7,6 +7,7 @@ merged or bundled.
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from flaxgal.datasets.splits import SPLITS, Placed, Position, Split, chosen_by_h
 from flaxgal.labels.files import checked
 from flaxgal.labels.store import Store
 
-__all__ = ["check_apart", "check_unseen", "place_galaxies", "placed_before", "placed_in_snapshot"]
+__all__ = ["check_apart", "check_unseen", "in_validation", "place_galaxies", "placed_before", "placed_in_snapshot"]
 
 
 def place_galaxies(
@@ -139,6 +140,16 @@ def check_unseen(folder: Path, split: str, trained_on: Sequence[Path]) -> list[P
                 f"--agree-with {other}, or choose another run"
             )
     return unknown
+
+
+def in_validation(folder: Path, split: str, trained_on: Sequence[Path]) -> set[str]:
+    """Ids of a split's galaxies that stand, by id or within 2 arcsec, in the validation split of one trained on.
+
+    Of snapshots that do not list their galaxies, none.
+    """
+    tested = [replace(item, split="test") for item in _listed(folder) or () if item.split == split]
+    held = [item for other in trained_on for item in _listed(other) or () if item.split == "validation"]
+    return {item.object_id for item, _ in torn_pairs([*tested, *held])}  # the tested one of a pair comes first
 
 
 def _listed(folder: Path) -> list[Placed] | None:

@@ -7,7 +7,7 @@ from flaxgal.config import DataConfig, TrainConfig
 from flaxgal.datasets.builders import build_snapshot
 from flaxgal.datasets.examples import examples_from_store
 from flaxgal.datasets.feed import open_snapshots
-from flaxgal.datasets.placing import check_apart, place_galaxies, placed_before, placed_in_snapshot
+from flaxgal.datasets.placing import check_apart, in_validation, place_galaxies, placed_before, placed_in_snapshot
 from flaxgal.datasets.splits import split_of
 from flaxgal.labels.exchange import merge
 from flaxgal.labels.files import NotSavedError
@@ -204,3 +204,30 @@ def test_a_store_that_cannot_be_written_to_says_so(store):
     (store.path / "splits").write_text("in the way")
     with pytest.raises(NotSavedError, match="not saved in"):
         place_galaxies(store)
+
+
+def a_list(folder, *galaxies):
+    """The galaxies that a snapshot lists, as (id, split, declination)."""
+    folder.mkdir()
+    lines = [
+        dict(zip(("object_id", "split", "ra_deg", "dec_deg"), (*one[:2], 150.0, one[2]), strict=True))
+        for one in galaxies
+    ]
+    (folder / "revisions.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    return folder
+
+
+def test_galaxies_of_a_validation_split_are_known_by_id_or_place_in_whatever_split_they_are_now(tmp_path):
+    seen = a_list(tmp_path / "seen", ("a", "validation", 2.0), ("b", "validation", 3.0), ("c", "train", 4.0))
+    again = a_list(
+        tmp_path / "again",
+        ("a", "test", 20.0),
+        ("twin", "test", 3.0 + 1 / 3600),
+        ("c", "test", 4.0),
+        ("a", "train", 2.0),
+    )
+    assert in_validation(again, "test", [seen]) == {"a", "twin"}
+    assert in_validation(again, "train", [seen]) == {"a"}
+    assert in_validation(seen, "validation", [seen]) == {"a", "b"}
+    assert in_validation(seen, "train", [seen]) == set()
+    assert in_validation(seen, "validation", []) == in_validation(tmp_path, "test", [seen]) == set()
