@@ -16,7 +16,7 @@ from pathlib import Path
 from flaxgal.distribute import cores, in_processes, on_cluster
 from flaxgal.inputs import Files, Source, sources_from
 from flaxgal.masks import Masks, masks_from
-from flaxgal.measure.catalogue import arms_path, check_format, write_rows
+from flaxgal.measure.catalogue import arms_path, check_format, check_joined, write_rows
 from flaxgal.measure.flux import measure_cutout
 from flaxgal.measure.joining import Joined, read_joined
 from flaxgal.measure.journal import Line, MeasureJournal, to_json
@@ -84,7 +84,8 @@ def measure(
     found = masks_from(masks, labels)
     if parts is not None:
         check_parts(parts)
-    joined = None if join is None else read_joined(join)
+    if (joined := None if join is None else read_joined(join)) is not None:
+        check_joined(joined, outs)
     stem = outs[0] if len(outs) == 1 else outs[0].with_suffix("")
     with closing(MeasureJournal(stem, masks=masks)) as journal:
         task = partial(_measure_batch, masks=found)

@@ -217,6 +217,43 @@ def test_columns_of_a_published_table_stand_beside_ours(tmp_path, ending, capsys
     assert table.meta["joined"] == "tadaki.fits"
 
 
+@pytest.mark.parametrize("order", [1, -1])
+def test_a_catalogue_can_be_joined_to_the_next_again_and_again(field, tmp_path, order):
+    images, masks = field
+    join = None
+    for out in (tmp_path / f"{name}.ecsv" for name in ("first", "second", "third")):
+        list(measure([images], masks, [out], join=join, workers=1))
+        table = read_catalogue(out)
+        join = tmp_path / f"to-join-{out.name}"
+        table[table.colnames[::order]].write(join)
+    assert {"flags", "joined_flags", "joined_joined_flags"} <= set(table.colnames)
+    assert np.array_equal(table["joined_joined_flags"], table["flags"])
+
+
+@pytest.mark.parametrize(
+    ("ending", "name"),
+    [("fits", "Name of é"), ("fits", "a\tb"), ("fits", "x" * 80), ("vot", "two\nlines"), ("ecsv", "two\nlines")],
+)
+def test_a_joined_column_that_the_output_cannot_have_is_refused_before_any_work(field, tmp_path, ending, name):
+    images, masks = field
+    Table({"object_id": ["g001", "g002"], "z": [0.1, 0.2], name: [1.0, 2.0]}).write(tmp_path / "theirs.parquet")
+    found = measure([images], masks, [tmp_path / f"arms.{ending}"], join=tmp_path / "theirs.parquet", workers=1)
+    with pytest.raises(ValueError, match=r"theirs.parquet: a \.\w+ file cannot have columns of the names \['") as error:
+        next(found)
+    assert repr(name) in str(error.value)
+    assert "'z'" not in str(error.value)
+    assert not list(tmp_path.glob("arms*"))
+
+
+def test_a_description_of_two_lines_goes_into_fits(tmp_path, field):
+    images, masks = field
+    table = Table({"object_id": ["g001", "g002"], "z": [0.1, 0.2]})
+    table["z"].description = "redshift,\nof the nucleus"
+    table.write(tmp_path / "theirs.parquet")
+    list(measure([images], masks, [tmp_path / "arms.fits"], join=tmp_path / "theirs.parquet", workers=1))
+    assert read_catalogue(tmp_path / "arms.fits")["z"].description == "redshift, of the nucleus"
+
+
 def test_parts_are_plain_parquet_of_one_schema_without_galaxies_that_have_no_place(field, tmp_path, monkeypatch):
     images, masks = field
     monkeypatch.setattr("flaxgal.measure.catalogue.PIECE", 5)

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import itertools
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from flaxgal.measure.columns import Contents, arms_table, galaxies_table
@@ -19,12 +21,13 @@ from flaxgal.measure.record import Measurement
 from flaxgal.survey.atomic import replaced_when_whole
 
 if TYPE_CHECKING:
-    from astropy.table import Table
+    from astropy.table import Column, Table
 
 __all__ = [
     "FORMATS",
     "arms_path",
     "check_format",
+    "check_joined",
     "read_catalogue",
     "to_arms_table",
     "to_table",
@@ -103,6 +106,36 @@ def write_rows(
     from flaxgal.measure.parts import write_parts
 
     return contents, write_parts(map(galaxies, _in_pieces(rows())), galaxies([]), parts)
+
+
+def check_joined(joined: Joined, paths: Sequence[Path]) -> None:
+    """Refuse columns that a catalogue cannot have in the formats of `paths`, before the work and not after it.
+
+    Raises
+    ------
+    ValueError
+        If a column's name does not come back from a file of such a format as it was.
+    """
+    with TemporaryDirectory() as folder, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for path in (Path(folder, f"columns{path.suffix}") for path in paths):
+            if not _come_back(joined.columns, path):
+                bad = [name for name, column in joined.columns.items() if not _come_back({name: column}, path)]
+                raise ValueError(
+                    f"{joined.name}: a {path.suffix} file cannot have columns of the names {bad}; rename them there, "
+                    f"or give an --out of another ending"
+                )
+
+
+def _come_back(columns: Mapping[str, Column], path: Path) -> bool:
+    """Whether a file has columns under their own names when it is read again."""
+    from astropy.table import Table
+
+    try:
+        write_pieces(Table({name: column[:0] for name, column in columns.items()}), [], path)
+        return read_whole(path).colnames == list(columns)
+    except Exception:  # each format's own
+        return False
 
 
 def _write(pieces: Callable[[], Iterable[Table]], empty: Table, path: Path) -> None:

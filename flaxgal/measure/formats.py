@@ -205,7 +205,7 @@ def _fits(table: Table, widths: dict[str, int], comments: Sequence[str] = ()) ->
 
 
 def _ascii(text: str) -> str:
-    return text.encode("ascii", "backslashreplace").decode("ascii")
+    return " ".join(text.split()).encode("ascii", "backslashreplace").decode("ascii")
 
 
 def _to_comments(meta: dict[str, Any]) -> list[str]:

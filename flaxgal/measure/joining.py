@@ -32,15 +32,18 @@ class Joined:
     """Which row a galaxy has, by id."""
 
     def beside(self, table: Table) -> Table:
-        """Part of the catalogue with these columns added to it; a name that it has already gets joined_ in front."""
+        """Part of the catalogue with these columns added to it; a name that is taken already gets joined_ in front."""
         from astropy.table import Table
 
         at = np.array([self.rows.get(str(one), -1) for one in table["object_id"]], dtype=np.int64)
-        added = []
+        added, taken = [], set(table.colnames)
         for name, column in self.columns.items():
+            while name in taken:
+                name = f"joined_{name}"
+            taken.add(name)
             values = np.full(len(at), "" if column.dtype.kind == "U" else np.nan, dtype=column.dtype)
             values[at >= 0] = np.asarray(column)[at[at >= 0]]
-            added.append(_described(column, values, name if name not in table.colnames else f"joined_{name}"))
+            added.append(_described(column, values, name))
         return Table([*table.itercols(), *added], meta=table.meta | {"joined": self.name}, copy=False)
 
     def lacks(self, object_id: str) -> bool:
