@@ -45,6 +45,7 @@ def make_gallery(
     ratios : columns of flux ratios, one of which stands below each picture.
     """
     from flaxgal.figures.gallery import write_gallery
+    from flaxgal.measure.relations import redshift_column
     from flaxgal.survey.cutout import Unreadable
 
     shown = table[:: max(1, -(-len(table) // most))]
@@ -75,7 +76,7 @@ def make_gallery(
         say(f"{without} galaxies of the catalogue are not among the inputs: they have no picture on the page")
     ratio = _shown_ratio(table, ratios)
     lines = (
-        ((_label(ratio), ratio, ratio.replace("ratio_", "ratio_error_", 1)), ("z", "photoz_best", "")),
+        ((_label(ratio), ratio, ratio.replace("ratio_", "ratio_error_", 1)), ("z", redshift_column(table), "")),
         (("arms", "number_of_arms", ""), ("", "chirality", ""), ("pitch", "pitch_angle_deg", "pitch_angle_error_deg")),
     )
     pictures = (found.get(str(object_id)) for object_id in shown["object_id"])

@@ -287,6 +287,16 @@ def test_the_page_shows_the_ratio_of_r_where_as_many_galaxies_have_it(measured):
     assert page(measured / "f")[1]["lines"][0][0][1] == "flux_ratio_r"
 
 
+@pytest.mark.parametrize("name", ["photoz_best", "Z_best", "z"])
+def test_the_page_shows_the_redshift_that_relations_are_of(measured, name):
+    table = catalogue()
+    table.rename_column("photoz_best", name)
+    table["redshift"] = np.full(60, 18.0)  # which is none
+    table.write(measured / "arms.ecsv", format="ascii.ecsv", overwrite=True)
+    run(gallery_of(measured))
+    assert page(measured / "f")[1]["lines"][0][1] == ["z", name, ""]
+
+
 def test_the_page_shows_the_ratio_that_most_galaxies_have(measured):
     table = catalogue()
     table.add_column(np.where(np.arange(60) == 4, 0.3, math.nan).astype(np.float32), name="flux_ratio_g", index=1)

@@ -28,6 +28,7 @@ __all__ = [
     "Relation",
     "binned_means",
     "correlations",
+    "redshift_column",
     "relate",
     "relations_table",
     "remarks",
@@ -246,12 +247,17 @@ def remarks(table: Table) -> list[str]:
                 said.append(
                     f"{name} is taken for the logarithm of a {known.word}: its median is {np.nanmedian(values):.3g}"
                 )
-    redshift, risk = _values(table, REDSHIFT), _first(table, _RISK)
-    if redshift and risk and redshift[0].lower() != _PHOTOMETRIC:
+    redshift, risk = redshift_column(table), _first(table, _RISK)
+    if redshift and risk and redshift.lower() != _PHOTOMETRIC:
         said.append(
-            f"{risk} cuts no galaxies: {redshift[0]} may be spectroscopic; join a photometric redshift as photoz_best"
+            f"{risk} cuts no galaxies: {redshift} may be spectroscopic; join a photometric redshift as photoz_best"
         )
     return said
+
+
+def redshift_column(table: Table) -> str:
+    """The column that redshifts are taken from; empty where the table has none."""
+    return next((name for name, doubt in _tried(table, REDSHIFT) if not doubt), "")
 
 
 def _tried(table: Table, known: Known) -> Iterator[tuple[str, str]]:
