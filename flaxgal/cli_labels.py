@@ -173,11 +173,12 @@ def _build_classes(
 def say_classes(folder: Path) -> None:
     """Say how many galaxies of each class a snapshot has, and what else is to be known of it."""
     from flaxgal.datasets.builders import open_snapshot
-    from flaxgal.datasets.morphology import balance_table, class_balance, mixed_sizes, table_remarks
+    from flaxgal.datasets.morphology import balance_table, class_balance, mixed_bands, mixed_sizes, table_remarks
 
     snapshot = open_snapshot(folder)
     balances = [balance_table(schema, class_balance(snapshot, schema)) for schema in snapshot.schemas]
-    for sentence in filter(None, (*balances, mixed_sizes(snapshot), *table_remarks(snapshot))):
+    mixed = (mixed_sizes(snapshot), mixed_bands(snapshot))
+    for sentence in filter(None, (*balances, *mixed, *table_remarks(snapshot))):
         say(sentence)
 
 

@@ -182,6 +182,24 @@ def test_build_makes_classes_of_pictures_and_a_table_and_counts_them(
     assert open_snapshot(folder).crop == 0.5
 
 
+def test_build_says_that_pictures_in_several_sets_of_bands_were_all_made_grey(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pictures, table = tmp_path / "pictures", tmp_path / "t.csv"
+    pictures.mkdir()
+    for number in range(6):
+        shape = (8, 8, 3) if number < 4 else (8, 8)
+        Image.fromarray(np.full(shape, number + 1, np.uint8)).save(pictures / f"{number}.png")
+    table.write_text("id,t_type\n" + "".join(f"{number},5\n" for number in range(6)))
+    build = ["build", str(pictures), "--morphology", str(table), "--image-size", "8", "--out", str(tmp_path / "sets")]
+    assert run(build) == 0
+    printed = capsys.readouterr()
+    assert "pictures in 2 sets of bands, red green blue (4), grey (2), were all made grey: a class that" in printed.err
+    assert said(Path(printed.out.strip()))["picture_bands"] == {"red green blue": 4, "grey": 2}
+    assert run([*build, "--bands", "red", "green", "blue"]) == 0
+    assert "sets of bands" not in capsys.readouterr().err
+
+
 def test_build_counts_pictures_without_a_class_and_classes_without_a_picture(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

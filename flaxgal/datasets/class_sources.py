@@ -198,4 +198,5 @@ def _example(
         ra_deg=math.nan if ra is None else ra,
         dec_deg=math.nan if dec is None else dec,
         picture_shape=cutout.image_shape,
+        picture_bands=cutout.bands,
     )

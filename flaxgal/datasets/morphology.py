@@ -46,6 +46,7 @@ __all__ = [
     "check_classes",
     "class_balance",
     "labels_of_split",
+    "mixed_bands",
     "mixed_sizes",
     "read_class_examples",
     "table_remarks",
@@ -78,6 +79,8 @@ class ClassExample:
     """Further columns that are known exactly (mocks): signal_to_noise, inclination_deg …"""
     picture_shape: tuple[int, int] | None = None
     """(y, x) in pixels of the picture that it was made from, where one is known; a snapshot counts them."""
+    picture_bands: tuple[str, ...] = ()
+    """Bands of that picture, likewise."""
 
 
 def build_class_snapshot(
@@ -107,6 +110,7 @@ def build_class_snapshot(
     truth: list[str] | None = None
     known: dict[str, Counter[tuple[str, str]]] = {name: Counter() for name in SCHEMAS}
     shapes: Counter[str] = Counter()
+    from_bands: Counter[str] = Counter()
 
     def take(example: ClassExample) -> tuple[bytes, dict[str, Any]]:
         nonlocal truth
@@ -116,6 +120,8 @@ def build_class_snapshot(
             counts[example.split, example.labels.label(schema)] += 1
         if example.picture_shape is not None:
             shapes[" × ".join(map(str, example.picture_shape))] += 1
+        if example.picture_bands:
+            from_bands[" ".join(example.picture_bands)] += 1
         return _record(example), _line(example.labels)
 
     def closing(writer: SnapshotWriter) -> dict[str, Any]:
@@ -136,6 +142,7 @@ def build_class_snapshot(
                 "schemas": list(SCHEMAS),
                 "balance": balances,
                 "picture_sizes": dict(shapes),
+                "picture_bands": dict(from_bands),
                 **told,
                 **(provenance or {}),
             },
@@ -234,15 +241,33 @@ def check_classes(snapshots: Sequence[Snapshot], schema: LabelSchema) -> None:
 
 def mixed_sizes(snapshot: Snapshot) -> str:
     """A sentence on the pictures that a snapshot was made from, if they were of several sizes; else nothing."""
-    sizes = json.loads((snapshot.folder / "provenance.json").read_text()).get("picture_sizes", {})
-    if len(sizes) < 2:
+    if len(sizes := _pictures(snapshot, "picture_sizes")) < 2:
         return ""
-    most = sorted(sizes, key=sizes.get, reverse=True)
-    listed = ", ".join(f"{size} ({sizes[size]:,})" for size in most[:3]) + (" …" if len(most) > 3 else "")
     return (
-        f"pictures of {len(sizes)} sizes, {listed}, were all fitted to {snapshot.image_size} × {snapshot.image_size}: "
-        f"unless each shows a galaxy to the same extent, cut them to one scale first"
+        f"pictures of {len(sizes)} sizes, {_most(sizes)}, were all fitted to {snapshot.image_size} × "
+        f"{snapshot.image_size}: unless each shows a galaxy to the same extent, cut them to one scale first"
     )
+
+
+def mixed_bands(snapshot: Snapshot) -> str:
+    """A sentence on the pictures that a grey snapshot was made from, if they were in several sets of bands."""
+    bands = _pictures(snapshot, "picture_bands")
+    if len(bands) < 2 or snapshot.bands != ("grey",):
+        return ""
+    return (
+        f"pictures in {len(bands)} sets of bands, {_most(bands)}, were all made grey: a class that goes with its "
+        f"source is then learnt from the bands; take pictures in the same bands, or every class in each"
+    )
+
+
+def _pictures(snapshot: Snapshot, what: str) -> dict[str, int]:
+    """How many pictures a snapshot was made from, of each kind; nothing where an older flaxgal did not count them."""
+    return json.loads((snapshot.folder / "provenance.json").read_text()).get(what, {})
+
+
+def _most(counts: Mapping[str, int]) -> str:
+    most = sorted(counts, key=lambda name: counts[name], reverse=True)
+    return ", ".join(f"{name} ({counts[name]:,})" for name in most[:3]) + (" …" if len(most) > 3 else "")
 
 
 def table_remarks(snapshot: Snapshot) -> tuple[str, ...]:

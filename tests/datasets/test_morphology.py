@@ -19,6 +19,7 @@ from flaxgal.datasets.morphology import (
     check_classes,
     class_balance,
     labels_of_split,
+    mixed_bands,
     read_class_examples,
 )
 from flaxgal.survey.class_tables import read_class_table
@@ -118,6 +119,16 @@ def test_the_crop_of_a_snapshot_that_only_says_it_beside_its_data_is_known(tmp_p
     del said["crop"]
     (folder / "metadata.json").write_text(json.dumps(said))
     assert open_snapshot(folder).crop == 0.3
+
+
+def test_pictures_in_several_sets_of_bands_are_told_only_where_grey_hides_them(tmp_path):
+    pixels, sets = np.zeros((16, 16, 1), np.uint8), (("g", "r", "i"), BANDS)
+    grey = [an_example(f"{k}", image=pixels, picture_bands=sets[k % 2]) for k in range(3)]
+    kind = {"bands": ("grey",), "image_size": 16}
+    said = mixed_bands(open_snapshot(build_class_snapshot(grey, tmp_path / "grey", **kind)))
+    assert said.startswith("pictures in 2 sets of bands, g r i (2), u g r i z (1), were all made grey")
+    assert mixed_bands(snapshot_of(tmp_path, *(an_example(f"{k}", picture_bands=sets[k]) for k in range(2)))) == ""
+    assert mixed_bands(open_snapshot(build_class_snapshot(grey[::2], tmp_path / "one", **kind))) == ""
 
 
 def test_no_galaxy_is_in_two_splits(tmp_path):
