@@ -7,6 +7,8 @@ import io
 import json
 import math
 import re
+import shutil
+import subprocess
 
 import numpy as np
 import pytest
@@ -161,6 +163,54 @@ def test_missing_numbers_are_null_and_ids_keep_every_digit(tmp_path):
     assert columns["big"]["values"][0] == str(2**60 + 1)
     assert columns["flux_ratio_error_i"]["values"][0] == 0.0123457
     assert "spiral arms" in columns["flux_ratio_i"]["description"]
+
+
+def test_positions_keep_a_milliarcsecond_or_few(tmp_path):
+    table = table_of(2)
+    table["ra_deg"], table["dec_deg"] = [171.087933427579, 10.0], [-0.000123456, math.nan]
+    columns = {column["name"]: column for column in page_of(tmp_path, table, [None] * 2)[1]["columns"]}
+    assert columns["ra_deg"]["values"] == [171.087933, 10.0]
+    assert columns["dec_deg"]["values"] == [-0.000123, None]
+    assert columns["ra_deg"]["places"] == columns["dec_deg"]["places"] == 6
+    assert columns["flux_ratio_error_i"]["places"] is None
+
+
+PAGE_WITHOUT_BROWSER = """
+const elements = {};
+const element = (id) => elements[id] ??= {
+  style: {}, value: "", textContent: id === "data" ? DATA : "", children: [],
+  add() {}, remove() {}, append(...more) { this.children.push(...more); },
+};
+let number = 0;
+const document = { getElementById: element, createElement: () => element("made-" + number++) };
+const window = { scrollTo() {}, scrollY: 0, innerHeight: 0 };
+const addEventListener = () => {};
+class Option {}
+class Image { style = {}; }
+"""
+"""What the page's script needs of a browser, in node: elements that hold what they are told."""
+
+
+def on_the_page(tmp_path, table: Table, expression: str):
+    """An expression in the page's script, as node sees it."""
+    if not (node := shutil.which("node")):
+        pytest.skip("needs node, which runs the page's script")
+    page, data = page_of(tmp_path, table, [None] * len(table))
+    script = page.rpartition("<script>")[2].partition("</script>")[0].replace('"use strict";', "")
+    whole = f"const DATA = {json.dumps(json.dumps(data))};{PAGE_WITHOUT_BROWSER}{script}"
+    (tmp_path / "page.js").write_text(f"{whole}\nconsole.log(JSON.stringify({expression}));")
+    done = subprocess.run([node, "page.js"], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert not done.returncode, done.stderr
+    return json.loads(done.stdout)
+
+
+def test_positions_are_shown_with_six_decimals_and_other_numbers_with_four_digits(tmp_path):
+    table = table_of(2)
+    table["ra_deg"] = [171.087933427579, 10.0]
+    shown = on_the_page(
+        tmp_path, table, 'data.columns.map((column) => text(column, 1)).concat(text(byName.get("ra_deg"), 0))'
+    )
+    assert shown[1:] == ["0.5", "0.01235", "", "10.000000", "171.087933"]
 
 
 def test_yes_and_no_are_words_that_can_be_looked_for(tmp_path):

@@ -27,6 +27,8 @@ __all__ = ["write_gallery"]
 BATCH = 64
 """Galaxies whose pictures are decoded together."""
 DIGITS = 6
+PLACES = {"ra_deg": 6, "dec_deg": 6, "ra": 6, "dec": 6}
+"""Decimals of columns that need more: of positions in degrees, 4 milliarcseconds."""
 LINE_HEIGHT = 18
 NO_PICTURE = "-"
 PLACE = "<!-- thumbnails -->\n"
@@ -111,24 +113,29 @@ def _column(column: Any, name: str) -> dict[str, Any]:
     """A column as the page reads it: numbers rounded to what is worth reading, null where there is none."""
     values = np.ma.asarray(getattr(column, "value", column))
     text = values.dtype.kind not in "iuf"
+    places = PLACES.get(name.lower())
     missing = np.ma.getmaskarray(values)
     return {
         "name": name,
         "text": text,
+        "places": places,
         "unit": str(column.unit or "") if hasattr(column, "unit") else "",
         "description": column.info.description or "",
-        "values": [None if gone else _plain(value, text) for value, gone in zip(values.data, missing, strict=True)],
+        "values": [
+            None if gone else _plain(value, text, places) for value, gone in zip(values.data, missing, strict=True)
+        ],
     }
 
 
-def _plain(value: Any, text: bool) -> Any:
+def _plain(value: Any, text: bool, places: int | None) -> Any:
     if text and isinstance(value, bool | np.bool_):
         return "true" if value else "false"
     if text:
         return value.decode() if isinstance(value, bytes) else str(value)
     number = value.item()
     if isinstance(number, float):
-        return float(f"{number:.{DIGITS}g}") if math.isfinite(number) else None
+        rounded = f"{number:.{DIGITS}g}" if places is None else f"{number:.{places}f}"
+        return float(rounded) if math.isfinite(number) else None
     return number if abs(number) < 2**53 else str(number)
 
 
