@@ -213,6 +213,27 @@ def test_positions_are_shown_with_six_decimals_and_other_numbers_with_four_digit
     assert shown[1:] == ["0.5", "0.01235", "", "10.000000", "171.087933"]
 
 
+@pytest.mark.parametrize(
+    ("wanted", "number", "sentence"),
+    [
+        ("flux_ratio_i > 0.3", 2, None),
+        ("FLUX_RATIO_I<=0.25", 1, None),
+        ("flux_ratio_F115W-clear=0.25", 1, None),
+        ("cut_by_edge flux_ratio_i>0.2", 1, None),
+        ("a=b", 1, None),
+        ("flux_ratio_i>0.9", 0, "No galaxy fits."),
+        ("flux_ratio_z>0.2 chirality=S", 0, "No galaxy fits: no column flux_ratio_z, chirality."),
+    ],
+)
+def test_galaxies_are_found_by_conditions_and_a_column_that_is_not_there_is_named(tmp_path, wanted, number, sentence):
+    table = table_of(4)  # ratios of none, 1/6, 1/3, 1/2
+    table["flux_ratio_F115W-clear"] = [0.0, 0.25, 0.5, 0.75]
+    table["note"] = ["", "", "", "a=b"]
+    find = f"(elements.find.value = {json.dumps(wanted)}, choose(), "
+    found = on_the_page(tmp_path, table, f"{find}[shown.length, elements.sky.children.at(-1)?.textContent])")
+    assert found == [number, sentence]
+
+
 def test_yes_and_no_are_words_that_can_be_looked_for(tmp_path):
     table = table_of(2)
     table["psf_matched"] = [True, False]
