@@ -214,6 +214,24 @@ def test_positions_are_shown_with_six_decimals_and_other_numbers_with_four_digit
 
 
 @pytest.mark.parametrize(
+    ("value", "error", "unit", "shown"),
+    [
+        (0.2357, 0.001518, None, "0.2357 ± 0.0015"),
+        (6.674, 1.433, "deg", "6.7 ± 1.4°"),
+        (1234.5, 123.4, None, "1235 ± 123"),
+        (12.3456, math.nan, "deg", "12.35°"),
+        (math.nan, 1.0, "deg", "–"),
+    ],
+)
+def test_a_number_below_a_picture_has_the_digits_that_its_error_leaves(tmp_path, value, error, unit, shown):
+    table = table_of(1)
+    table["value"], table["error"] = [value], [error]
+    table["value"].unit = unit
+    assert on_the_page(tmp_path, table, 'measured("value", "error", 0)') == shown
+    assert on_the_page(tmp_path, table, 'measured("object_id", "", 0)') == table["object_id"][0]
+
+
+@pytest.mark.parametrize(
     ("wanted", "number", "sentence"),
     [
         ("flux_ratio_i > 0.3", 2, None),
