@@ -60,7 +60,8 @@ def build(
             of ids and T-types or classes. The snapshot goes into OUT/galaxy_morphology/VERSION.
         id_column: Of that table, where its name does not say that it holds the ids.
         column: Of that table, where its name does not say what it holds; with --vocabulary.
-        vocabulary: In whose words the column is: morphology, winding, t_type, galaxy_zoo_1 or efigi_rotation.
+        vocabulary: In whose words the column is: morphology, spiral (yes or no), winding, t_type, galaxy_zoo_1 or
+            efigi_rotation.
         leave_out: Words of the column whose galaxies are left out, such as Spiral_Edge.
         crop: Share of each picture's side that is kept, about its centre; of pictures with classes.
         fold: Which fold is the test split, counted from 0; of snapshots with classes.

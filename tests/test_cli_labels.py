@@ -1,6 +1,7 @@
 """The commands between labels and models, as a user meets them."""
 
 import json
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -180,6 +181,18 @@ def test_build_makes_classes_of_pictures_and_a_table_and_counts_them(
     assert (galaxy.bands, galaxy.first_row, galaxy.unit) == (("red", "green", "blue"), "top", "picture")
     assert number_of([folder]) == 17
     assert open_snapshot(folder).crop == 0.5
+
+
+def test_a_table_of_spirals_or_not_teaches_that_task(
+    store: Store, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "t.csv").write_text("id,is_it\ng0,yes\ng1,no\ng2,no\n")
+    build = ["build", str(store.path), "--out", str(tmp_path / "sets"), "--morphology", str(tmp_path / "t.csv")]
+    assert run([*build, "--column", "is_it", "--vocabulary", "spiral"]) == 0
+    balance = said(Path(capsys.readouterr().out.strip()))["balance"]
+    counted = {schema: sum((Counter(split) for split in balance[schema].values()), Counter()) for schema in balance}
+    assert counted["spiral"] == {"spiral": 1, "not spiral": 2}
+    assert counted["morphology"] == {"Sp": 1, "": 2}
 
 
 def test_build_says_that_pictures_in_several_sets_of_bands_were_all_made_grey(

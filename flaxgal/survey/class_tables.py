@@ -1,8 +1,8 @@
 """Tables of what galaxies are called: ids and classes, T-types or senses of winding, in any format astropy reads.
 
-Columns are known by name: `morphology` (E, S0, Sp), `winding` (S, Z, none), the T-type by `t_type`, `TType`, `TT`, `T`
-..., and EFIGI's `Arm_Rotation`. Another one is named together with its vocabulary (`flaxgal.survey.schemas`), such as
-the column of Galaxy Zoo's words.
+Columns are known by name: `morphology` (E, S0, Sp), `spiral` (yes, no), `winding` (S, Z, none), the T-type by `t_type`,
+`TType`, `TT`, `T` ..., and EFIGI's `Arm_Rotation`. Another one is named together with its vocabulary
+(`flaxgal.survey.schemas`), such as the column of Galaxy Zoo's words.
 """
 
 import math
@@ -13,18 +13,21 @@ from typing import Any
 
 from flaxgal.survey.catalog import numbers_in, object_ids, positions_deg, read_table, texts_of
 from flaxgal.survey.nair_abraham import T_NAMES
-from flaxgal.survey.schemas import VOCABULARIES, Labels, labels_from, spelt
+from flaxgal.survey.schemas import SCHEMAS, VOCABULARIES, Labels, labels_from, spelt
 
 __all__ = ["ClassTable", "read_class_table"]
 
 _COLUMNS = {
     "morphology": ("morphology",),
+    "spiral": ("spiral",),
     "winding": ("winding",),
     "t_type": T_NAMES,
     "efigi_rotation": ("arm_rotation",),
 }
 """Names of columns in lower case that are known to be in a vocabulary."""
 _NUMBERS = ("t_type", "efigi_rotation")
+_WANTED = {"morphology": "E, S0 or Sp", "spiral": "yes or no", "winding": "S, Z or none"}
+"""Words of a vocabulary, for who wrote others."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,10 +75,7 @@ def read_class_table(
     table = read_table(path, id_column=id_column)
     columns = _columns(table, column, vocabulary, path.name)
     ids = object_ids(table, id_column, name=path.name)
-    values = [
-        (numbers_in if one in _NUMBERS else texts_of)(table, found, name=path.name, option="--column")
-        for one, found in columns.items()
-    ]
+    values = [_cells(table, one, found, path.name) for one, found in columns.items()]
     without = {str(code) for code in leave_out}
     unmet, nameless = set(without), 0
     labels: dict[str, Labels] = {}
@@ -129,7 +129,29 @@ def _told(columns: Mapping[str, str], codes: Sequence[str | float | int], withou
     if without & set(texts.values()):
         return f"to be left out: {row}"
     told = labels_from(dict(zip(columns, codes, strict=True)))
-    return told if _tells(told) else f"class not known: {row}"
+    return told if _tells(told) else f"class not known: {', '.join(map(_unknown, columns, texts, texts.values()))}"
+
+
+def _unknown(vocabulary: str, column: str, text: str) -> str:
+    """A cell that tells nothing, and in which words it would."""
+    if not text:
+        return f"no {column}"
+    return f"{column} {text}" + (f" (wanted {_WANTED[vocabulary]})" if vocabulary in _WANTED else "")
+
+
+def _cells(table: Any, vocabulary: str, column: str, name: str) -> Sequence[float | str]:
+    """What a column says of each galaxy, in words or numbers."""
+    if vocabulary in _NUMBERS:
+        return numbers_in(table, column, name=name, option="--column")
+    cells = texts_of(table, column, name=name, option="--column")
+    doubts = next((one for one in table.colnames if one.lower() == "uncertain"), "")
+    if vocabulary != "spiral" or not doubts:
+        return cells
+    # Galaxy Zoo 1 says SPIRAL 0 of what it is uncertain of, too (Lintott et al. 2011, MNRAS 410, 166, table 2).
+    is_doubtful = [
+        SCHEMAS["spiral"].class_of(text, "spiral") == "spiral" for text in texts_of(table, doubts, name=name)
+    ]
+    return ["uncertain" if doubtful else cell for doubtful, cell in zip(is_doubtful, cells, strict=True)]
 
 
 def _columns(table: Any, column: str, vocabulary: str, name: str) -> dict[str, str]:

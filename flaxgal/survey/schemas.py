@@ -145,14 +145,16 @@ def labels_from(codes: Mapping[str, str | float | int]) -> Labels:
     Raises
     ------
     ValueError
-        If two of them tell different morphologies, or one S and another Z.
+        If two of them tell different morphologies, or one S and another Z, or one a spiral and another that it is none.
     """
     told = {
         schema: {one: label for one, code in codes.items() if (label := SCHEMAS[schema].class_of(code, one))}
-        for schema in ("morphology", "winding")
+        for schema in ("morphology", "spiral", "winding")
     }
     senses = {one: label for one, label in told["winding"].items() if label != "none"}
-    for labels in (told["morphology"], senses):
+    # Sp of winding none is no contradiction: its arms cannot be seen.
+    spirals = {one: label for one, label in told["spiral"].items() if label == "spiral" or one == "spiral"}
+    for labels in (told["morphology"], senses, spirals):
         if len(set(labels.values())) > 1:
             raise ValueError(" and ".join(f"{one} {spelt(codes[one])}" for one in labels) + " contradict each other")
     t_type = codes.get("t_type", math.nan)
@@ -205,6 +207,8 @@ _E, _S0, _SP = (-6.5, -3.5), (-3.5, 0.5), (0.5, 9.5)
 """T-types: a class reaches half a step beyond its last number. -6 (cE) and -4 (cD) are E; 10 (Im) and 11 (dE) none."""
 _ELLIPTICAL, _CLOCKWISE, _ANTICLOCKWISE, _EDGE_ON = "elliptical el", "spiralcw cw", "spiralacw acw", "spiraledge edge"
 """What Galaxy Zoo 1 calls galaxies. Its ellipticals hold lenticulars; don't know and merger tell nothing."""
+_YES, _NO = "spiral yes y true t 1 1.0", "notspiral nonspiral elliptical no n false f 0 0.0"
+"""Whether a galaxy is a spiral. One that is not may be anything else, of which but its winding is known: none."""
 
 MORPHOLOGY = LabelSchema(
     name="morphology",
@@ -215,6 +219,7 @@ MORPHOLOGY = LabelSchema(
         *(("t_type", limits, name) for limits, name in ((_E, "E"), (_S0, "S0"), (_SP, "Sp"))),
         *_words("winding", Sp="s z"),
         *_words("galaxy_zoo_1", Sp=f"{_CLOCKWISE} {_ANTICLOCKWISE} {_EDGE_ON}"),
+        *_words("spiral", Sp=_YES),
     ),
 )
 SPIRAL = LabelSchema(
@@ -227,6 +232,8 @@ SPIRAL = LabelSchema(
         *(("winding", word, name) for word, name in (("s", "spiral"), ("z", "spiral"), ("none", "not spiral"))),
         *(("galaxy_zoo_1", word, "not spiral") for word in _ELLIPTICAL.split()),
         *_words("galaxy_zoo_1", spiral=f"{_CLOCKWISE} {_ANTICLOCKWISE} {_EDGE_ON}"),
+        *_words("spiral", spiral=_YES),
+        *(("spiral", word, "not spiral") for word in _NO.split()),
     ),
 )
 WINDING = LabelSchema(
@@ -238,6 +245,7 @@ WINDING = LabelSchema(
         *_words("morphology", none="e s0"),
         *(("t_type", limits, "none") for limits in (_E, _S0)),
         *_words("galaxy_zoo_1", S=_ANTICLOCKWISE, Z=_CLOCKWISE, none=_ELLIPTICAL),
+        *_words("spiral", none=_NO),
         ("efigi_rotation", (0.0, 0.3), "S"),  # 0.25 and 0.75: mostly so; 0.5 both ways; -1 cannot be told
         ("efigi_rotation", (0.7, 1.1), "Z"),
     ),

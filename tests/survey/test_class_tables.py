@@ -73,6 +73,22 @@ def test_a_galaxy_that_one_of_its_rows_tells_of_is_known(tmp_path):
     assert (list(found.labels), found.untold) == (["a"], {})
 
 
+def test_a_column_of_spirals_or_not_is_known_by_its_name_and_the_words_that_were_wanted_are_said(tmp_path):
+    found = read_class_table(written(tmp_path, "id,spiral,note\na,1,0\nb,0,1\nc,0.7,0\nd,,0\n"))
+    assert {name: labels.label("spiral") for name, labels in found.labels.items()} == {"a": "spiral", "b": "not spiral"}
+    assert found.untold == {"c": "class not known: spiral 0.7 (wanted yes or no)", "d": "class not known: no spiral"}
+    path = written(tmp_path, "id,morphology,winding,TT\na,E,,\nb,spiral,cw,99\n")
+    wanted = "morphology spiral (wanted E, S0 or Sp), winding cw (wanted S, Z or none), TT 99"
+    assert read_class_table(path).untold == {"b": f"class not known: {wanted}"}
+
+
+def test_what_galaxy_zoo_is_uncertain_of_is_not_told_to_be_no_spiral(tmp_path):
+    rows = "1,1,0,0\n2,0,1,0\n3,0,0,1\n"
+    found = read_class_table(written(tmp_path, f"OBJID,SPIRAL,ELLIPTICAL,UNCERTAIN\n{rows}"))
+    assert {name: labels.label("spiral") for name, labels in found.labels.items()} == {"1": "spiral", "2": "not spiral"}
+    assert found.untold == {"3": "class not known: SPIRAL uncertain (wanted yes or no)"}
+
+
 def test_what_we_write_of_experts_classes_is_read_with_positions(tmp_path):
     galaxies = [Morphology(object_id="a", ra_deg=150.0, dec_deg=3.0, t_type=1.0)]
     write_morphologies(galaxies, tmp_path / "a.ecsv")

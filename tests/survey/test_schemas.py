@@ -81,6 +81,24 @@ def test_galaxy_zoo_tells_spirals_and_their_sense(code, morphology, spiral, wind
     assert [labels.label(name) for name in SCHEMAS] == [morphology, spiral, winding, ""]
 
 
+@pytest.mark.parametrize(
+    ("codes", "told"),
+    [
+        (("yes", "Spiral", 1, "1", 1.0, "1.0", "True"), ["Sp", "spiral", "", ""]),
+        (("no", "not spiral", "Not_Spiral", "elliptical", 0, 0.0, "0.0", "False"), ["", "not spiral", "none", ""]),
+        (("0.7", "don't know", "nan", "-99"), ["", "", "", ""]),
+    ],
+)
+def test_whether_a_galaxy_is_a_spiral_tells_that_and_what_follows_from_it(codes, told):
+    for code in codes:
+        assert [labels_from({"spiral": code}).label(name) for name in SCHEMAS] == told
+
+
+def test_a_spiral_whose_arms_nobody_sees_is_one_and_an_s0_is_none():
+    assert labels_from({"spiral": 1, "winding": "none"}).label("spiral") == "spiral"
+    assert labels_from({"spiral": 0, "morphology": "S0"}).label("morphology") == "S0"
+
+
 def test_efigi_tells_the_sense_where_its_arms_turn_one_way():
     senses = [labels_from({"t_type": 4, "efigi_rotation": turn}).winding for turn in (0, 0.25, 0.5, 0.75, 1, -1)]
     assert senses == ["S", "S", "", "Z", "Z", ""]
@@ -93,6 +111,9 @@ def test_efigi_tells_the_sense_where_its_arms_turn_one_way():
     [
         ({"morphology": "E", "t_type": 5.0}, "morphology E and t_type 5 contradict each other"),
         ({"t_type": 0.0, "morphology": "Sp"}, "t_type 0 and morphology Sp contradict each other"),
+        ({"spiral": "no", "morphology": "Sp"}, "spiral no and morphology Sp contradict each other"),
+        ({"spiral": "0", "winding": "Z"}, "spiral 0 and winding Z contradict each other"),
+        ({"t_type": -5.0, "spiral": "yes"}, "t_type -5 and spiral yes contradict each other"),
         ({"morphology": "E", "winding": "Z"}, "morphology E and winding Z contradict each other"),
         ({"winding": "S", "efigi_rotation": 1.0}, "winding S and efigi_rotation 1 contradict each other"),
     ],
