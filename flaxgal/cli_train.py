@@ -114,7 +114,7 @@ def _train(folder: Path, config: Experiment, *, resume: bool) -> int:
 
     with bars() as show:
         for number, progress in enumerate(train(config, folder, resume=resume)):
-            if not number and isinstance(config, ClassifyConfig):
+            if not number:
                 _say_what_is_learnt_from(folder, config)
             show("training", progress.step, progress.steps, standing(progress))
             if progress.looked and show is silent:
@@ -124,14 +124,40 @@ def _train(folder: Path, config: Experiment, *, resume: bool) -> int:
     return 0
 
 
-def _say_what_is_learnt_from(folder: Path, config: ClassifyConfig) -> None:
-    """Print what a classifier is trained on; say so if its snapshots show unequal shares of their pictures."""
+def _say_what_is_learnt_from(folder: Path, config: Experiment) -> None:
+    """Print what a classifier is trained on, and say what the snapshots of any run lack."""
     from flaxgal.runlog import snapshots_seen
 
     seen = snapshots_seen(folder)
-    print(_galaxies_of_each_class(seen, config), flush=True)
-    if mixed := _mixed_crops(seen):
-        say(mixed)
+    if isinstance(config, TrainConfig):
+        lacks = [_no_validation_of_arms(seen, config)]
+    else:
+        print(_galaxies_of_each_class(seen, config), flush=True)
+        lacks = [_mixed_crops(seen), _no_validation_of_classes(seen, config)]
+    for sentence in filter(None, lacks):
+        say(sentence)
+
+
+def _no_validation_of_arms(seen: Sequence[Mapping[str, Any]], config: TrainConfig) -> str:
+    """A sentence on a run that no galaxy is held out for; nothing if one is."""
+    if any("validation" in one["sizes"] for one in seen):
+        return ""
+    cut = ", and its masks are cut at 0.5" if config.threshold is None else ""
+    return (
+        f"no galaxy is in a validation split: the last weights are kept, not the best{cut}; label more galaxies until "
+        f"some fall into it, or add a snapshot that has some"
+    )
+
+
+def _no_validation_of_classes(seen: Sequence[Mapping[str, Any]], config: ClassifyConfig) -> str:
+    """As `_no_validation_of_arms`, of galaxies whose class is known."""
+    if any(_counted(seen, "validation").values()):
+        return ""
+    return (
+        f"no galaxy of known {config.task} is in a validation split: the last weights are kept, not the best, no "
+        f"temperature is fitted, and predict will trust no answer; add galaxies until some fall into it, or build with "
+        f"other splits (--fold K --folds N)"
+    )
 
 
 def _mixed_crops(seen: Sequence[Mapping[str, Any]]) -> str:
@@ -147,11 +173,17 @@ def _mixed_crops(seen: Sequence[Mapping[str, Any]]) -> str:
 
 def _galaxies_of_each_class(seen: Sequence[Mapping[str, Any]], config: ClassifyConfig) -> str:
     """The training galaxies in words, and how many galaxies are left out."""
-    counts: dict[str, int] = {}
-    for snapshot in seen:
-        for label, number in snapshot["classes"].get("train", {}).items():
-            counts[label] = counts.get(label, 0) + number
-    unknown = counts.pop("", 0)
-    each = ", ".join(f"{number} {label}" for label, number in counts.items())
+    each = ", ".join(f"{number} {label}" for label, number in _counted(seen, "train").items())
+    unknown = sum(snapshot["classes"].get("train", {}).get("", 0) for snapshot in seen)
     left_out = f"; {unknown} left out, whose {config.task} is not known" if unknown else ""
     return f"training galaxies by {config.task}: {each}{left_out}"
+
+
+def _counted(seen: Sequence[Mapping[str, Any]], split: str) -> dict[str, int]:
+    """Galaxies of each class in a split of all snapshots; without those whose class is not known."""
+    counts: dict[str, int] = {}
+    for snapshot in seen:
+        for label, number in snapshot["classes"].get(split, {}).items():
+            counts[label] = counts.get(label, 0) + number
+    counts.pop("", None)
+    return counts

@@ -1,11 +1,16 @@
 """Claims about `flaxgal train`: a word says what to learn, and a classifier says what it learns from."""
 
+import dataclasses
+
 import pytest
-from class_toys import SIZE, class_snapshot
+from class_toys import SIZE, class_snapshot, toy_class
+from toys import toy_example, toy_snapshot
 
 from flaxgal.cli import run
 from flaxgal.cli_train import experiment
 from flaxgal.config import CLASSIFIERS, SEED_CLASSIFIER, ClassifyConfig, TrainConfig
+from flaxgal.datasets.builders import build_snapshot
+from flaxgal.datasets.morphology import build_class_snapshot
 from flaxgal.runlog import read_config
 
 
@@ -60,6 +65,44 @@ def test_an_experiment_file_may_define_a_classifier(tmp_path):
     path = tmp_path / "mine.py"
     path.write_text("from flaxgal.config import ClassifyConfig\nconfig = ClassifyConfig(task='spiral', seed=4)\n")
     assert experiment(["train", str(path)])[0] == ClassifyConfig(task="spiral", seed=4)
+
+
+SMALLEST = f"--model.image-size {SIZE} --model.widths 4 8 --model.dropout 0 --data.batch-size 4 --steps 1"
+
+
+def test_training_without_galaxies_to_validate_on_says_what_will_be_missing(tmp_path, capsys):
+    alone = (dataclasses.replace(toy_class(k), split="train") for k in range(20))
+    alone = build_class_snapshot(alone, tmp_path, bands=("grey",), image_size=SIZE, name="alone")
+    unknown = class_snapshot(tmp_path, 40, windings=["S", "Z", "none", "", ""] * 8, name="unknown")
+    held = class_snapshot(tmp_path, 40, name="held")
+    sentence = (
+        "no galaxy of known winding is in a validation split: the last weights are kept, not the best, no temperature "
+        "is fitted, and predict will trust no answer; add galaxies until some fall into it, or build with other splits "
+        "(--fold K --folds N)\n"
+    )
+    for snapshot, said in ((alone, True), (unknown, True), (held, False)):
+        choices = [*SMALLEST.split(), "--model.blocks", "0", "--run", str(tmp_path / f"run-{snapshot.parent.name}")]
+        assert run(["train", "winding", "--data.snapshots", str(snapshot), *choices]) == 0
+        assert (sentence in capsys.readouterr().err) == said
+        assert (tmp_path / f"run-{snapshot.parent.name}/calibration.json").exists() != said
+
+
+def test_training_on_arms_without_galaxies_to_validate_on_says_so_too(tmp_path, capsys):
+    kind = {"bands": ("grey",), "classes": ("arm",), "image_size": 16}
+    alone = (dataclasses.replace(toy_example(k), split="train") for k in range(8))
+    alone = build_snapshot(alone, tmp_path, name="alone", **kind)
+    sentence = (
+        "no galaxy is in a validation split: the last weights are kept, not the best, and its masks are cut at 0.5;"
+    )
+    for snapshot, options, said in (
+        (alone, [], sentence),
+        (alone, ["--threshold", "0.3"], sentence.replace(", and its masks are cut at 0.5", "")),
+        (toy_snapshot(tmp_path), [], ""),
+    ):
+        choices = [*SMALLEST.split(), "--model.blocks", "0", *options, "--run", str(tmp_path / f"run-{len(said)}")]
+        assert run(["train", "--data.snapshots", str(snapshot), *choices]) == 0
+        err = capsys.readouterr().err
+        assert said in err if said else "validation split" not in err
 
 
 def test_a_classifier_is_trained_and_says_which_galaxies_from(tmp_path, capsys):
