@@ -19,7 +19,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
-__all__ = ["cores", "in_order", "in_processes", "on_cluster"]
+__all__ = ["in_order", "in_processes", "on_cluster", "processes"]
 
 Batch = TypeVar("Batch")
 Result = TypeVar("Result")
@@ -32,8 +32,20 @@ WITHOUT_WORKERS_S = 120
 """How long a cluster may be without any worker: some give their workers back for a while, others have lost them."""
 
 
-def cores() -> int:
-    """How many cores this process may use."""
+def processes(workers: int | None) -> int:
+    """How many processes there are to be: as many as this one may use cores when not given.
+
+    Raises
+    ------
+    ValueError
+        If `workers` is below 1.
+    """
+    if workers is not None and workers < 1:
+        raise ValueError(f"workers is {workers}; wanted 1 process or more")
+    return workers or _cores()
+
+
+def _cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
@@ -43,10 +55,8 @@ def in_processes(task: Callable[[Batch], Result], batches: Iterable[Batch], *, w
     Raises
     ------
     ValueError
-        If a process ended by itself, or `workers` is below 1; and whatever the task raises.
+        If a process ended by itself; and whatever the task raises.
     """
-    if workers < 1:
-        raise ValueError(f"workers is {workers}; wanted 1 process or more")
     batches = iter(batches)
     first = list(itertools.islice(batches, 2))
     if workers == 1 or len(first) < 2:
@@ -142,9 +152,11 @@ def _follow_parent() -> None:
 def _client(address: str) -> Iterator[Any]:
     try:
         from distributed import Client
+        from distributed.comm.addressing import resolve_address
     except ModuleNotFoundError:
         raise ValueError("--dask needs dask.distributed: pip install 'flaxgal[dask]'") from None
     try:
+        resolve_address(address)  # of one without a port Client says so as well, but is not done with it for 40 s
         client = Client(address, timeout=PATIENCE_S, set_as_default=False)
     except (OSError, ValueError, TimeoutError) as error:
         raise ValueError(f"{address}: found no Dask scheduler there ({error}); start one with dask scheduler") from None

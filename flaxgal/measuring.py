@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from flaxgal.distribute import cores, in_processes, on_cluster
+from flaxgal.distribute import in_processes, on_cluster, processes
 from flaxgal.inputs import Files, Source, sources_from
 from flaxgal.masks import Masks, masks_from
 from flaxgal.measure.catalogue import arms_path, check_format, check_joined, write_rows
@@ -73,8 +73,10 @@ def measure(
     Raises
     ------
     ValueError
-        If a table cannot be written under its name, the journal is of other choices, or the cluster cannot be used.
+        If there are no workers, a table cannot be written under its name, the journal is of other choices, or the
+        cluster cannot be used.
     """
+    workers = processes(workers)
     for path in outs:
         check_format(path)
         if path.is_dir():
@@ -94,7 +96,7 @@ def measure(
         if dask:
             done = on_cluster(task, batches, address=dask, folders=[*inputs, masks])
         else:
-            done = in_processes(task, batches, workers=cores() if workers is None else workers)
+            done = in_processes(task, batches, workers=workers)
         yield from taken(done, journal)
         if len(journal):
             yield _write(journal, outs, joined, parts)

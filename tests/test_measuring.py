@@ -17,7 +17,7 @@ from astropy.table import Table
 from measured import a_galaxy, counted, predict_for, same_tables
 
 from flaxgal.cli import run
-from flaxgal.distribute import in_processes
+from flaxgal.distribute import in_processes, on_cluster, processes
 from flaxgal.labels.store import Store
 from flaxgal.measure.catalogue import read_catalogue
 from flaxgal.measuring import Written, measure
@@ -177,7 +177,7 @@ def test_a_process_that_dies_is_said_in_a_sentence():
     with pytest.raises(ValueError, match="one of 2 processes ended by itself"):
         list(in_processes(killed_by, range(8), workers=2))
     with pytest.raises(ValueError, match="workers is 0"):
-        list(in_processes(killed_by, range(8), workers=0))
+        processes(0)
 
 
 def tadaki(path: Path) -> Path:
@@ -298,3 +298,13 @@ def test_a_mistake_is_one_sentence_before_any_work(field, tmp_path, monkeypatch,
     assert sentence in said
     assert said.count("\n") == 0
     assert not Path("arms.ecsv").exists()
+    assert "--workers" not in options or not list(Path().glob("*.partial.jsonl"))
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1", "tcp://127.0.0.1", "http://127.0.0.1:80", "tcp://"])
+def test_an_address_that_no_scheduler_can_have_is_refused_before_dask_looks_for_it(address, monkeypatch):
+    """Dask's client said so too, was not done with it for 40 s, and printed a traceback then."""
+    pytest.importorskip("distributed")
+    monkeypatch.setattr("distributed.Client", None)
+    with pytest.raises(ValueError, match=rf"^{address}: found no Dask scheduler there \("):
+        list(on_cluster(int, ["1"], address=address))

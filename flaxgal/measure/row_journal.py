@@ -48,7 +48,7 @@ class RowJournal:
     Raises
     ------
     ValueError
-        If the journal that is there was begun with another origin, or is in use.
+        If the journal that is there has rows of another origin, or is in use.
     """
 
     def __init__(self, path: Path, *, origin: Mapping[str, Any], check: Callable[[str], Any], command: str) -> None:
@@ -152,10 +152,8 @@ class RowJournal:
             if not first.endswith(b"\n"):
                 return 0  # nothing yet, or a first line that was cut short
             if first != wanted:
-                raise ValueError(
-                    f"{self.path}: {self._difference(first, wanted)}; finish that call, delete the file, or give "
-                    f"another --out"
-                )
+                self._refuse(first, wanted, row=file.readline())
+                return 0
             size = len(first)
             for content in file:
                 try:
@@ -167,16 +165,20 @@ class RowJournal:
                 size += len(content)
         return size
 
-    def _difference(self, first: bytes, wanted: bytes) -> str:
-        """In what the first line of a journal differs from what is wanted, in words."""
+    def _refuse(self, first: bytes, wanted: bytes, *, row: bytes) -> None:
+        """Refuse what is no journal, and one that was begun with another first line unless it has no row yet."""
         try:
             found, asked = json.loads(first), json.loads(wanted)
             different = [name for name in asked if found.get(name) != asked[name]]
         except (ValueError, AttributeError):
             different = []
         if not different:
-            return f"is no journal of {self._command}, and would be written over"
-        return f"holds rows that were {self._in_words(different[0], found, asked)}"
+            reason = f"is no journal of {self._command}, and would be written over"
+        elif row.endswith(b"\n"):
+            reason = f"holds rows that were {self._in_words(different[0], found, asked)}"
+        else:
+            return
+        raise ValueError(f"{self.path}: {reason}; finish that call, delete the file, or give another --out")
 
     def _in_words(self, name: str, found: Mapping[str, Any], wanted: Mapping[str, Any]) -> str:
         return f"made with {name} {found.get(name)}, now it is {wanted[name]}"

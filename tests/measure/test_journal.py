@@ -141,6 +141,21 @@ def test_a_journal_of_other_masks_or_predictions_is_refused_and_kept(tmp_path, m
     assert known(out, masks, "a") == ["a"]
 
 
+@pytest.mark.parametrize("tail", [b"", b'["a", "half a li'])
+def test_a_journal_of_other_masks_without_a_row_holds_nothing_that_could_be_mixed(tmp_path, masks, tail):
+    """A call that failed before its first galaxy left one, and the next call with other masks was refused."""
+    out, elsewhere = tmp_path / "arms.ecsv", tmp_path / "elsewhere"
+    MeasureJournal(out, masks=elsewhere).close()
+    with (tmp_path / "arms.ecsv.partial.jsonl").open("ab") as file:
+        file.write(tail)
+    journal = MeasureJournal(out, masks=masks)
+    journal.add(named("a"))
+    journal.close()
+    assert known(out, masks, "a") == ["a"]
+    with pytest.raises(ValueError, match="holds rows that were measured with"):
+        MeasureJournal(out, masks=elsewhere)
+
+
 @pytest.mark.parametrize("content", [b"", b"{", b'{"software": "fl'])
 def test_a_journal_that_was_killed_in_its_first_line_is_begun_anew(tmp_path, masks, content):
     out = tmp_path / "arms.ecsv"
