@@ -282,7 +282,7 @@ def test_the_page_says_what_flags_mean_which_colour_is_which_arm_and_can_be_clos
     assert data["arm_colours"][0] == "#e69f00"  # as `painted` finds the first spiral
     assert data["sky_share"] + data["polar_share"] == pytest.approx(1 - GAP / WIDTH)
     assert re.search(r'<dialog id="more"><form method="dialog"><button[^>]*title="close', page)
-    for said in ("flags.title = meanings(row)", "ln r", "azimuth"):
+    for said in ("flags.title = meanings(row)", "ln r", "azimuth", "overflow-wrap: anywhere"):
         assert said in page
 
 
