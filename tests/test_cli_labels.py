@@ -382,6 +382,18 @@ def test_mocks_of_classes_are_made_by_one_command(
     assert said(folder)["mocks"]["class_fractions"] == pytest.approx(fractions)
 
 
+def test_the_truth_of_mock_cutouts_is_a_table_of_their_classes(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cut, choices = tmp_path / "cut", ["--task", "classes", "--number", "8", "--mock.image-size", "32"]
+    assert run(["mock", str(tmp_path), *choices]) == run(["mock", str(cut), *choices, "--form", "cutouts"]) == 0
+    made = Path(capsys.readouterr().out.split()[0])
+    build = ["build", str(cut), "--out", str(tmp_path / "sets"), "--image-size", "32"]
+    assert run([*build, "--morphology", str(cut / "truth.ecsv")]) == 0
+    built = Path(capsys.readouterr().out.strip())
+    assert said(built)["balance"] == said(made)["balance"]
+
+
 def test_build_agrees_with_another_stores_snapshot(
     store: Store, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

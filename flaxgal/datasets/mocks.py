@@ -15,11 +15,9 @@ from flaxgal.datasets.examples import Example
 from flaxgal.datasets.morphology import ClassExample, build_class_snapshot
 from flaxgal.datasets.splits import split_of
 from flaxgal.labels.verify import untracked
-from flaxgal.mock.cutouts import KINDS, mock_id, mock_position
+from flaxgal.mock.cutouts import mock_id, mock_labels, mock_position
 from flaxgal.mock.galaxy import Mocks, render
-from flaxgal.mock.t_types import mock_t_types
 from flaxgal.survey.display import to_pictures
-from flaxgal.survey.schemas import Labels
 
 if TYPE_CHECKING:
     from jaxtyping import UInt8
@@ -62,8 +60,7 @@ def mock_class_examples(
 ) -> Iterator[ClassExample]:
     """`number` mock galaxies with their classes, in flat memory, as seen on the sky; the truth comes with each.
 
-    A spiral whose arms nobody could see (its arm mask is empty) has no known sense of winding; it is a spiral all the
-    same. T-types go by the bulge's share of the light (`flaxgal.mock.t_types`).
+    Classes are those of `flaxgal.mock.cutouts.mock_labels`.
 
     Raises
     ------
@@ -75,8 +72,7 @@ def mock_class_examples(
     for first in range(0, number, CHUNK):
         mocks = jax.device_get(render(config, jax.random.key(seed), min(CHUNK, number - first), first=first))
         pictures = to_pictures(mocks.flux, config.bands, tuple(bands))[:, ::-1]  # y runs up, and the top comes first
-        shown = mocks.arm_mask.any((1, 2))
-        t_types = mock_t_types(mocks.kind, mocks.bulge_share)
+        labels = mock_labels(mocks)
         for k, truth in enumerate(_truths(mocks, config.bands)):
             object_id = mock_id(f"{seed}", first + k)
             ra_deg, dec_deg = mock_position(f"{seed}", first + k)
@@ -84,11 +80,7 @@ def mock_class_examples(
                 object_id=object_id,
                 survey="mock",
                 image=np.ascontiguousarray(pictures[k]),
-                labels=Labels(
-                    morphology=KINDS[mocks.kind[k]],
-                    winding=_winding(int(mocks.chirality[k]), bool(shown[k])),
-                    t_type=float(t_types[k]),
-                ),
+                labels=labels[k],
                 split=split_of(object_id, ra_deg, dec_deg),
                 ra_deg=ra_deg,
                 dec_deg=dec_deg,
@@ -121,12 +113,6 @@ def build_mock_classes(
         name="mock_classes",
         provenance={"mocks": asdict(config), "number": number, "seed": seed},
     )
-
-
-def _winding(chirality: int, shown: bool) -> str:
-    if chirality == 0:
-        return "none"
-    return ("Z" if chirality > 0 else "S") if shown else ""
 
 
 def _example(

@@ -14,15 +14,22 @@ from astropy.wcs import WCS
 
 from flaxgal.config import MockConfig
 from flaxgal.mock.galaxy import Mocks, render
+from flaxgal.mock.t_types import mock_t_types
 from flaxgal.survey.atomic import replaced_when_whole
 from flaxgal.survey.cutout import Cutout, write_cutout
+from flaxgal.survey.schemas import Labels
 
-__all__ = ["KINDS", "mock_cutouts", "mock_id", "mock_position", "truth_table", "write_mock_cutouts"]
+__all__ = ["KINDS", "mock_cutouts", "mock_id", "mock_labels", "mock_position", "truth_table", "write_mock_cutouts"]
 
 KINDS = ("E", "S0", "Sp")
 """Names of `Mocks.kind`."""
 BATCH = 256
 
+_LABELS = (
+    ("morphology", "Class: E, S0 or Sp"),
+    ("winding", "S, Z or none, as seen on the sky; empty where nobody could see the arms"),
+    ("t_type", "T-type by the bulge's share of the light"),
+)
 _COLUMNS: tuple[tuple[str, units.UnitBase | None, str], ...] = (
     ("arm_count", None, "Number of spiral arms; 0 without"),
     ("chirality", None, "+1 Z-wise, -1 S-wise as seen on the sky, 0 without arms"),
@@ -92,14 +99,46 @@ def _wcs(config: MockConfig, ra_deg: float, dec_deg: float) -> WCS:
     return wcs
 
 
+def mock_labels(mocks: Mocks) -> list[Labels]:
+    """What people would call each mock.
+
+    A spiral whose arms nobody could see (its arm mask is empty) has no known sense of winding; it is a spiral all the
+    same. T-types go by the bulge's share of the light (`flaxgal.mock.t_types`).
+    """
+    mocks = jax.device_get(mocks)
+    shown = mocks.arm_mask.any((1, 2))
+    t_types = mock_t_types(mocks.kind, mocks.bulge_share)
+    return [
+        Labels(
+            morphology=KINDS[mocks.kind[k]],
+            winding=_winding(int(mocks.chirality[k]), bool(shown[k])),
+            t_type=float(t_types[k]),
+        )
+        for k in range(len(mocks.kind))
+    ]
+
+
+def _winding(chirality: int, shown: bool) -> str:
+    if chirality == 0:
+        return "none"
+    return ("Z" if chirality > 0 else "S") if shown else ""
+
+
 def truth_table(config: MockConfig, mocks: Mocks, *, population: str = "0", first: int = 0) -> Table:
-    """What is exactly known about each mock, with units and descriptions; one row a galaxy."""
+    """What is exactly known about each mock, with units and descriptions; one row a galaxy.
+
+    `flaxgal build --morphology` takes it as a table of classes.
+    """
     mocks = jax.device_get(mocks)
     table = Table()
     table["object_id"] = [mock_id(population, first + k) for k in range(len(mocks.kind))]
     table["object_id"].description = "Name of the galaxy, as in its cutout"
     table["kind"] = [KINDS[kind] for kind in mocks.kind]
     table["kind"].description = "E, S0 or Sp"
+    labels = mock_labels(mocks)
+    for name, description in _LABELS:
+        table[name] = [getattr(one, name) for one in labels]
+        table[name].description = description
     for name, unit, description in _COLUMNS:
         _add_column(table, name, np.asarray(operator.attrgetter(name)(mocks)), unit, description)
     for name, unit, description in _FLUX_COLUMNS:

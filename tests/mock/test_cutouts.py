@@ -8,8 +8,9 @@ from astropy.coordinates import SkyCoord
 from astropy.table import Table
 
 from flaxgal.config import MockConfig
-from flaxgal.mock.cutouts import mock_cutouts, mock_position, truth_table, write_mock_cutouts
+from flaxgal.mock.cutouts import mock_cutouts, mock_labels, mock_position, truth_table, write_mock_cutouts
 from flaxgal.mock.galaxy import render
+from flaxgal.survey.class_tables import read_class_table
 from flaxgal.survey.cutout import Cutout, read_cutouts
 
 CONFIG = MockConfig()
@@ -61,6 +62,8 @@ def test_written_mocks_read_back_with_their_truth(tmp_path, mocks):
     cutouts = list(read_cutouts(tmp_path))
     assert all(isinstance(cutout, Cutout) for cutout in cutouts)
     table = Table.read(tmp_path / "truth.ecsv")
+    told = read_class_table(tmp_path / "truth.ecsv")
+    assert told.labels == dict(zip(table["object_id"], mock_labels(mocks), strict=True))
     masks = np.load(tmp_path / "truth_masks.npz")
     assert [cutout.object_id for cutout in cutouts] == list(table["object_id"]) == list(masks["object_id"])
     np.testing.assert_array_equal(np.stack([cutout.flux for cutout in cutouts]), mocks.flux)
