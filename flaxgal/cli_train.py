@@ -133,7 +133,7 @@ def _say_what_is_learnt_from(folder: Path, config: Experiment) -> None:
         lacks = [_no_validation_of_arms(seen, config)]
     else:
         print(_galaxies_of_each_class(seen, config), flush=True)
-        lacks = [_mixed_crops(seen), _no_validation_of_classes(seen, config)]
+        lacks = [_mixed_crops(seen), _untaught(seen, config), _no_validation_of_classes(seen, config)]
     for sentence in filter(None, lacks):
         say(sentence)
 
@@ -168,6 +168,19 @@ def _mixed_crops(seen: Sequence[Mapping[str, Any]]) -> str:
     return (
         f"pictures show unequal shares of their frames' sides, {listed}: unless galaxies fill them alike, build the "
         f"snapshots again with one --crop; predict will ask for a --crop to show its galaxies in"
+    )
+
+
+def _untaught(seen: Sequence[Mapping[str, Any]], config: ClassifyConfig) -> str:
+    """A sentence on ordered classes without training galaxies, if there are any; others are refused without."""
+    from flaxgal.survey.schemas import schema_named
+
+    missing = [label for label, number in _counted(seen, "train").items() if not number]
+    if not missing or not schema_named(config.task).ordered:
+        return ""
+    return (
+        f"no training galaxy has {config.task} {', '.join(missing)}: the run will hardly ever answer so, and such "
+        f"galaxies will come out as the nearest that it has seen; add some to have them found"
     )
 
 

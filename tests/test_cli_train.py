@@ -12,6 +12,7 @@ from flaxgal.config import CLASSIFIERS, SEED_CLASSIFIER, ClassifyConfig, TrainCo
 from flaxgal.datasets.builders import build_snapshot
 from flaxgal.datasets.morphology import build_class_snapshot
 from flaxgal.runlog import read_config
+from flaxgal.survey.schemas import Labels
 
 
 @pytest.mark.parametrize("task", CLASSIFIERS)
@@ -85,6 +86,19 @@ def test_training_without_galaxies_to_validate_on_says_what_will_be_missing(tmp_
         assert run(["train", "winding", "--data.snapshots", str(snapshot), *choices]) == 0
         assert (sentence in capsys.readouterr().err) == said
         assert (tmp_path / f"run-{snapshot.parent.name}/calibration.json").exists() != said
+
+
+def test_t_types_that_no_training_galaxy_has_are_said_to_be_hardly_ever_answered(tmp_path, capsys):
+    few = class_snapshot(tmp_path, 90, name="few")
+    labels = (Labels(winding="S", t_type=float(k // 5 % 16 - 5)) for k in range(80))
+    all_types = (dataclasses.replace(toy_class(k), labels=one) for k, one in enumerate(labels))
+    full = build_class_snapshot(all_types, tmp_path, bands=("grey",), image_size=SIZE, name="full")
+    for snapshot, task, said in ((few, "t_type", True), (full, "t_type", False), (few, "spiral", False)):
+        choices = [*SMALLEST.split(), "--model.blocks", "0", "--run", str(tmp_path / f"{task}-{snapshot.parent.name}")]
+        assert run(["train", task, "--data.snapshots", str(snapshot), *choices]) == 0
+        sentence = "no training galaxy has t_type -4, -3, -2, -1, 0, 7, 8, 9, 10: the run will hardly ever answer so,"
+        assert (sentence in (err := capsys.readouterr().err)) == said
+        assert ("no training galaxy" in err) == said
 
 
 def test_training_on_arms_without_galaxies_to_validate_on_says_so_too(tmp_path, capsys):
