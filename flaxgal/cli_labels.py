@@ -54,8 +54,8 @@ def build(
         version: Such as 1.0.0; the next free one when not given.
         like: A snapshot to build again, bit for bit, from the revisions that it names, whatever was added since.
         agree_with: Snapshots of other galaxies: what is in one of them, too, goes into the split that it has there.
-        surveys: Galaxies of these surveys only, such as HSC GZ3D; all when not given.
-        look: Make galaxies of other surveys look as this one would have seen them.
+        surveys: Galaxies of these surveys only, such as HSC GZ3D; all when not given. Of masks.
+        look: Make galaxies of other surveys look as this one would have seen them. Of masks.
         morphology: Galaxies and their classes in place of masks, for `flaxgal train morphology` and the like: a table
             of ids and T-types or classes. The snapshot goes into OUT/galaxy_morphology/VERSION.
         id_column: Of that table, where its name does not say that it holds the ids.
@@ -73,7 +73,8 @@ def build(
     masks = {"--classes": classes, "--labels": labels if labels != "latest" else "", "--surveys": surveys}
     masks |= {"--look": look}
     if morphology is not None:
-        _decided_by(f"--morphology {morphology}", masks | {"--like": like})
+        if given := [name for name, value in (masks | {"--like": like}).items() if value]:
+            raise ValueError(f"{', '.join(given)}: of snapshots with masks only; leave out that or --morphology")
         kind = {"bands": bands or ("grey",), "image_size": image_size or 64, "crop": crop}
         words = {"id_column": id_column, "column": column, "vocabulary": vocabulary, "leave_out": leave_out}
         return _build_classes(store, morphology, out, version, agree_with, kind, words, (fold, folds))

@@ -134,8 +134,9 @@ def test_build_makes_classes_a_data_set_of_their_own(
     folder = Path(capsys.readouterr().out.strip())
     assert folder == tmp_path / "sets" / "galaxy_morphology" / "1.0.0"
     assert (sum(said(folder)["galaxies"].values()), said(folder)["table"]) == (2, "classes.ecsv")
-    assert run([*build, "--classes", "arm"]) == 2
-    assert "decides --classes already" in capsys.readouterr().err
+    assert run([*build, "--classes", "arm", "--surveys", "SDSS"]) == 2
+    refused = "--classes, --surveys: of snapshots with masks only; leave out that or --morphology\n"
+    assert capsys.readouterr().err == f"flaxgal: {refused}"
 
 
 def test_build_takes_ids_from_the_column_that_is_named_and_says_how_to_name_it(
