@@ -21,6 +21,7 @@ def measure(
     workers: int | None = None,
     dask: str = "",
     join: Path | None = None,
+    id_column: str = "",
     parts: Path | None = None,
 ) -> int:
     """Measure spiral arms: their share of the light in each band, with errors and flags; pitch angles, lengths, widths.
@@ -36,7 +37,8 @@ def measure(
         out: Table to write: .ecsv, .parquet, .fits or .vot (VOTable); the first two when it has no ending.
         workers: Processes; as many as this machine has cores when not given.
         dask: Address of a Dask scheduler (tcp://HOST:8786) whose workers measure instead.
-        join: Table whose columns go beside ours, by object_id; -99 becomes missing.
+        join: Table whose columns go beside ours, by the galaxies' ids; -99 becomes missing.
+        id_column: Its column of ids, where its name does not say so.
         parts: Folder for the catalogue once more, as plain Parquet files that LSDB and HATS import.
     """
     from flaxgal.inputs import number_of
@@ -46,13 +48,15 @@ def measure(
 
     say_passed_over(inputs)
     outs = [out] if out.suffix else [out.with_suffix(ending) for ending in BOTH]
-    found = measure_all(inputs, masks, outs, labels=labels, workers=workers, dask=dask, join=join, parts=parts)
+    found = measure_all(
+        inputs, masks, outs, labels=labels, workers=workers, dask=dask, join=join, id_column=id_column, parts=parts
+    )
     counts = counted(found, "galaxies measured", number_of(inputs), kept=Kept, last=Written)
     if (written := counts.last) is None:
         return closing("0 galaxies measured: no table written", 0, counts.left_out)
     tables = f"{_listed(written.paths)}; {written.arms} arms: {_listed(written.arms_paths)}"
     if written.unmatched:
-        say(f"{written.unmatched} galaxies have no row in {join}")
+        say(written.unmatched)
     if parts is not None and written.off_the_sky:
         say(f"{written.off_the_sky} galaxies have no position and are not in {parts}")
     return closing(f"{counts.done} galaxies measured{already(counts.kept)}: {tables}", counts.done, counts.left_out)

@@ -39,8 +39,8 @@ class Written:
     arms_paths: tuple[Path, ...]
     galaxies: int
     arms: int
-    unmatched: int
-    """Galaxies that the joined table has no row for."""
+    unmatched: str
+    """Which galaxies the joined table has no row for, in a sentence; empty if there are none."""
     off_the_sky: int
     """Galaxies that are not in the parts, as they have no position."""
 
@@ -54,6 +54,7 @@ def measure(
     workers: int | None = None,
     dask: str = "",
     join: Path | None = None,
+    id_column: str = "",
     parts: Path | None = None,
 ) -> Iterator[Done | Kept | Unreadable | Written]:
     """Measure every galaxy of `inputs`, say what became of each, and write the catalogue when all are done.
@@ -67,14 +68,15 @@ def measure(
     outs : tables to write; the first one's name decides where the journal is.
     workers : processes; as many as there are cores when not given.
     dask : address of a Dask scheduler, whose workers then measure.
-    join : a table whose columns are added, by object_id.
+    join : a table whose columns are added, by the galaxies' ids.
+    id_column : the column of ids in it, where its name does not say so.
     parts : a folder to write the catalogue to once more, as plain Parquet files.
 
     Raises
     ------
     ValueError
-        If there are no workers, a table cannot be written under its name, the journal is of other choices, or the
-        cluster cannot be used.
+        If there are no workers, a table cannot be written under its name, the one to join has none of the galaxies,
+        the journal is of other choices, or the cluster cannot be used.
     """
     workers = processes(workers)
     for path in outs:
@@ -86,8 +88,11 @@ def measure(
     found = masks_from(masks, labels)
     if parts is not None:
         check_parts(parts)
-    if (joined := None if join is None else read_joined(join)) is not None:
+    if (joined := None if join is None else read_joined(join, id_column=id_column)) is not None:
         check_joined(joined, outs)
+        _check_shared(inputs, joined)
+    elif id_column:
+        raise ValueError(f"--id-column {id_column} is of a table to join; give that table by --join, or leave it out")
     stem = outs[0] if len(outs) == 1 else outs[0].with_suffix("")
     with closing(MeasureJournal(stem, masks=masks)) as journal:
         task = partial(_measure_batch, masks=found)
@@ -101,6 +106,22 @@ def measure(
         if len(journal):
             yield _write(journal, outs, joined, parts)
         journal.remove()
+
+
+def _check_shared(inputs: Sequence[Path], joined: Joined) -> None:
+    """Refuse a table that has none of the galaxies; images are read until one is found that it has."""
+    other = ""
+    for cutout in (source.read() for source in sources_from(inputs)):
+        if isinstance(cutout, Unreadable):
+            continue
+        if cutout.object_id in joined.rows:
+            return
+        other = cutout.object_id
+    if other:
+        raise ValueError(
+            f"{joined.name}: has none of the galaxies: its ids are like {joined.an_id}, those of the images like "
+            f"{other}; name its column of such ids by --id-column, or give another table"
+        )
 
 
 def measure_galaxies(cutouts: Iterable[Cutout | Unreadable], masks: Masks) -> Iterator[Measurement | Unreadable]:
@@ -142,6 +163,6 @@ def _measure_one(source: Source, stamp: str, masks: Masks) -> Line | Unreadable:
 
 def _write(journal: MeasureJournal, outs: Sequence[Path], joined: Joined | None, parts: Path | None) -> Written:
     contents, off_the_sky = write_rows(journal.rows, outs, joined=joined, parts=parts)
-    unmatched = 0 if joined is None else sum(joined.lacks(object_id) for object_id in journal.object_ids())
+    unmatched = "" if joined is None else joined.lacking(journal.object_ids())
     arms = tuple(map(arms_path, outs))
     return Written(tuple(outs), arms, contents.galaxies, contents.arms, unmatched, off_the_sky)

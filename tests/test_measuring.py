@@ -206,7 +206,8 @@ def test_columns_of_a_published_table_stand_beside_ours(tmp_path, ending, capsys
     out = tmp_path / f"arms.{ending}"
     command = ["measure", str(images), "--masks", str(masks), "--out", str(out), "--workers", "1"]
     assert run([*command, "--join", str(tadaki(tmp_path / "tadaki.fits"))]) == 0
-    assert "1 galaxies have no row in" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "1 galaxies have no row in tadaki.fits, such as no-such; its ids are like 36411448540268123" in said
     table = read_catalogue(out)
     assert np.array_equal(table["photoz_best"], [np.nan, np.nan, 0.25], equal_nan=True)
     assert np.array_equal(table["specz_flag"], [np.nan, np.nan, 1.0], equal_nan=True)
@@ -243,6 +244,22 @@ def test_a_joined_column_that_the_output_cannot_have_is_refused_before_any_work(
     assert repr(name) in str(error.value)
     assert "'z'" not in str(error.value)
     assert not list(tmp_path.glob("arms*"))
+
+
+def test_a_table_that_has_none_of_the_galaxies_is_refused_before_any_work(field, tmp_path, capsys):
+    images, masks = field
+    Table({"name": ["G000", "G001"], "ours": ["g002", "g009"], "z": [0.1, 0.2]}).write(tmp_path / "theirs.ecsv")
+    command = ["measure", str(images), "--masks", str(masks), "--out", str(tmp_path / "arms.ecsv"), "--workers", "1"]
+    assert run([*command, "--join", str(tmp_path / "theirs.ecsv")]) == 2
+    assert "its ids are like G000, those of the images like g039; name its column" in capsys.readouterr().err
+    assert not list(tmp_path.glob("arms*"))
+    assert run([*command, "--id-column", "ours"]) == 2
+    assert "--id-column ours is of a table to join; give that table by --join" in capsys.readouterr().err
+    assert run([*command, "--join", str(tmp_path / "theirs.ecsv"), "--id-column", "ours"]) == 0
+    assert "35 galaxies have no row in theirs.ecsv, such as g000; its ids are like g002" in capsys.readouterr().err
+    table = read_catalogue(tmp_path / "arms.ecsv")
+    assert list(table["z"][table["object_id"] == "g009"]) == [0.2]
+    assert {"name", "ours"} & set(table.colnames) == {"name"}
 
 
 def test_a_description_of_two_lines_goes_into_fits(tmp_path, field):

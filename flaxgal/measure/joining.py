@@ -5,6 +5,7 @@ Galaxies are the same when their ids are, as text. −99 and its like become NaN
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -46,28 +47,40 @@ class Joined:
             added.append(_described(column, values, name))
         return Table([*table.itercols(), *added], meta=table.meta | {"joined": self.name}, copy=False)
 
-    def lacks(self, object_id: str) -> bool:
-        """Whether the table has no row for a galaxy."""
-        return object_id not in self.rows
+    @property
+    def an_id(self) -> str:
+        """One of the table's ids, to compare with others by eye."""
+        return next(iter(self.rows), "nothing")
+
+    def lacking(self, object_ids: Iterable[str]) -> str:
+        """Which of some galaxies the table has no row for, in a sentence; empty if there are none."""
+        lacking = [object_id for object_id in object_ids if object_id not in self.rows]
+        if not lacking:
+            return ""
+        return (
+            f"{len(lacking)} galaxies have no row in {self.name}, such as {lacking[0]}; its ids are like {self.an_id}"
+        )
 
 
-def read_joined(path: Path) -> Joined:
+def read_joined(path: Path, *, id_column: str = "") -> Joined:
     """The columns of a table of galaxies, in any format astropy reads, by the galaxies' ids.
+
+    `id_column` holds these where its name does not say so; it is not among the columns then.
 
     Raises
     ------
     ValueError
         If it is no table, has no ids as text or whole numbers, or has an id twice.
     """
-    table = read_table(path)
-    ids = object_ids(table, name=path.name, option="")
+    table = read_table(path, id_column=id_column)
+    ids = object_ids(table, id_column, name=path.name)
     rows: dict[str, int] = {}
     for row, object_id in enumerate(ids):
         if object_id and rows.setdefault(object_id, row) != row:
             raise ValueError(f"{path.name}: the id {object_id} comes twice; keep one row a galaxy")
     columns = {}
     for name in table.colnames:
-        if name != "object_id" and (column := _plain(table[name])) is not None:
+        if name != (id_column or "object_id") and (column := _plain(table[name])) is not None:
             columns[name] = column
     return Joined(path.name, columns, rows)
 
