@@ -55,8 +55,8 @@ def measure(
     if (written := counts.last) is None:
         return closing("0 galaxies measured: no table written", 0, counts.left_out)
     tables = f"{_listed(written.paths)}; {written.arms} arms: {_listed(written.arms_paths)}"
-    if written.unmatched:
-        say(written.unmatched)
+    for sentence in written.lacking:
+        say(sentence)
     if parts is not None and written.off_the_sky:
         say(f"{written.off_the_sky} galaxies have no position and are not in {parts}")
     return closing(f"{counts.done} galaxies measured{already(counts.kept)}: {tables}", counts.done, counts.left_out)

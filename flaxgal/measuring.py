@@ -39,8 +39,8 @@ class Written:
     arms_paths: tuple[Path, ...]
     galaxies: int
     arms: int
-    unmatched: str
-    """Which galaxies the joined table has no row for, in a sentence; empty if there are none."""
+    lacking: tuple[str, ...]
+    """What of the joined table is not in the catalogue, in sentences."""
     off_the_sky: int
     """Galaxies that are not in the parts, as they have no position."""
 
@@ -163,6 +163,6 @@ def _measure_one(source: Source, stamp: str, masks: Masks) -> Line | Unreadable:
 
 def _write(journal: MeasureJournal, outs: Sequence[Path], joined: Joined | None, parts: Path | None) -> Written:
     contents, off_the_sky = write_rows(journal.rows, outs, joined=joined, parts=parts)
-    unmatched = "" if joined is None else joined.lacking(journal.object_ids())
+    lacking = () if joined is None else tuple(joined.lacking(journal.object_ids()))
     arms = tuple(map(arms_path, outs))
-    return Written(tuple(outs), arms, contents.galaxies, contents.arms, unmatched, off_the_sky)
+    return Written(tuple(outs), arms, contents.galaxies, contents.arms, lacking, off_the_sky)

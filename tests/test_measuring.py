@@ -14,6 +14,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from astropy.table import Table
+from astropy.time import Time
 from measured import a_galaxy, counted, predict_for, same_tables
 
 from flaxgal.cli import run
@@ -260,6 +261,21 @@ def test_a_table_that_has_none_of_the_galaxies_is_refused_before_any_work(field,
     table = read_catalogue(tmp_path / "arms.ecsv")
     assert list(table["z"][table["object_id"] == "g009"]) == [0.2]
     assert {"name", "ours"} & set(table.colnames) == {"name"}
+
+
+def test_columns_that_no_table_of_ours_can_hold_are_left_out_by_name(field, tmp_path, capsys):
+    images, masks = field
+    theirs = Table({"object_id": ["g001", "g002"], "z": [0.1, 0.2], "fit": np.ones((2, 3)), "mode": [1j, 2]})
+    theirs["seen"] = Time([50000.0, 51000.0], format="mjd")
+    theirs.write(tmp_path / "theirs.ecsv")
+    out = tmp_path / "arms.ecsv"
+    command = ["measure", str(images), "--masks", str(masks), "--out", str(out), "--workers", "1"]
+    assert run([*command, "--join", str(tmp_path / "theirs.ecsv")]) == 0
+    said = capsys.readouterr().err
+    assert "theirs.ecsv: the column fit holds several numbers a galaxy and is left out" in said
+    assert "the column mode holds complex numbers and is left out" in said
+    assert "the column seen holds neither numbers nor text and is left out" in said
+    assert {"z", "fit", "mode", "seen"} & set(read_catalogue(out).colnames) == {"z"}
 
 
 def test_a_description_of_two_lines_goes_into_fits(tmp_path, field):

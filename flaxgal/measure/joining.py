@@ -5,7 +5,7 @@ Galaxies are the same when their ids are, as text. −99 and its like become NaN
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -31,6 +31,8 @@ class Joined:
     """Numbers with NaN where they are missing, and text."""
     rows: dict[str, int]
     """Which row a galaxy has, by id."""
+    left_out: dict[str, str]
+    """Columns that hold something else, and what."""
 
     def beside(self, table: Table) -> Table:
         """Part of the catalogue with these columns added to it; a name that is taken already gets joined_ in front."""
@@ -52,14 +54,13 @@ class Joined:
         """One of the table's ids, to compare with others by eye."""
         return next(iter(self.rows), "nothing")
 
-    def lacking(self, object_ids: Iterable[str]) -> str:
-        """Which of some galaxies the table has no row for, in a sentence; empty if there are none."""
-        lacking = [object_id for object_id in object_ids if object_id not in self.rows]
-        if not lacking:
-            return ""
-        return (
-            f"{len(lacking)} galaxies have no row in {self.name}, such as {lacking[0]}; its ids are like {self.an_id}"
-        )
+    def lacking(self, object_ids: Iterable[str]) -> Iterator[str]:
+        """What a catalogue of some galaxies lacks of the table, in sentences: columns, and rows of galaxies."""
+        for name, reason in self.left_out.items():
+            yield f"{self.name}: the column {name} holds {reason} and is left out"
+        if unknown := [object_id for object_id in object_ids if object_id not in self.rows]:
+            such = f"such as {unknown[0]}; its ids are like {self.an_id}"
+            yield f"{len(unknown)} galaxies have no row in {self.name}, {such}"
 
 
 def read_joined(path: Path, *, id_column: str = "") -> Joined:
@@ -78,11 +79,10 @@ def read_joined(path: Path, *, id_column: str = "") -> Joined:
     for row, object_id in enumerate(ids):
         if object_id and rows.setdefault(object_id, row) != row:
             raise ValueError(f"{path.name}: the id {object_id} comes twice; keep one row a galaxy")
-    columns = {}
-    for name in table.colnames:
-        if name != (id_column or "object_id") and (column := _plain(table[name])) is not None:
-            columns[name] = column
-    return Joined(path.name, columns, rows)
+    others = [name for name in table.colnames if name != (id_column or "object_id")]
+    left_out = {name: reason for name in others if (reason := _oddity(table[name]))}
+    columns = {name: _plain(table[name]) for name in others if name not in left_out}
+    return Joined(path.name, columns, rows, left_out)
 
 
 def kept_columns(table: Any, *, name: str) -> list[Column]:
@@ -99,11 +99,11 @@ def kept_columns(table: Any, *, name: str) -> list[Column]:
 
 
 def _kept(column: Any, called: str, name: str) -> Column:
-    kind = getattr(getattr(column, "dtype", None), "kind", "")
-    if kind not in tuple("SUOiufb") or column.ndim != 1 or not (kind != "O" or _are_texts(column)):
+    if _oddity(column) or (column.dtype.kind == "O" and not _are_texts(column)):
         raise ValueError(
             f"{name}: column {called} holds neither numbers nor text, one a row; leave it out, or make several of it"
         )
+    kind = column.dtype.kind
     data, gone = np.ma.getdata(np.ma.asarray(column)), np.ma.getmaskarray(np.ma.asarray(column))
     if kind in "SUO":
         return _described(column, _texts(data, gone))
@@ -121,15 +121,21 @@ def _are_texts(column: Any) -> bool:
     return all(isinstance(value, str | bytes) for value in values[~np.ma.getmaskarray(values)].tolist())
 
 
-def _plain(column: Any) -> Column | None:
-    """A column as numbers or text, missing ones as NaN or empty; None if it holds anything else, such as lists."""
-    if getattr(column, "ndim", 1) != 1:
-        return None
+def _oddity(column: Any) -> str:
+    """What a column holds if it is neither numbers nor text, one a row; else nothing."""
+    kind = getattr(getattr(column, "dtype", None), "kind", "")
+    if kind and column.ndim != 1:
+        return "several numbers a galaxy"
+    if kind == "c":
+        return "complex numbers"
+    return "" if kind and kind in "SUOiufb" else "neither numbers nor text"
+
+
+def _plain(column: Any) -> Column:
+    """A column as numbers or text, missing ones as NaN or empty."""
     data, gone = np.ma.getdata(np.ma.asarray(column)), np.ma.getmaskarray(np.ma.asarray(column))
     if data.dtype.kind in "SUO":
         return _described(column, _texts(data, gone))
-    if data.dtype.kind not in "iufb":
-        return None
     if data.dtype.kind in "iu" and bool((np.abs(data[~gone].astype(np.float64)) > 2**53).any()):
         return _described(column, _texts(data.astype(str), gone))  # an id: floats would lose its last digits
     kind = np.float32 if data.dtype == np.float32 else np.float64
