@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,6 +24,8 @@ __all__ = ["FORMATS", "check_format", "empty_like", "fits_text", "read_whole", "
 
 _PRINTABLE = "".join(map(chr, range(32, 127))).replace("%", "")
 _BEGIN, _END = "--BEGIN-FLAXGAL-METADATA--", "--END-FLAXGAL-METADATA--"
+_UNIT = re.compile(r"(.*?) ?\[unit: (.+)\]")
+"""A description in FITS that says the unit, too."""
 _CARD = 70
 """Characters of metadata on one COMMENT card of FITS; a backslash after them says that the line goes on."""
 _BLOCK = 2880
@@ -171,7 +174,7 @@ def _write_fits(empty: Table, pieces: Iterable[Table], path: Path) -> None:
     with fits.open(io.BytesIO(_fits(empty, widths, _to_comments(empty.meta)))) as hdus:
         header = hdus[1].header
         for number, name in enumerate(empty.colnames, start=1):
-            header[f"TCOMM{number}"] = _ascii(empty[name].description or "")
+            header[f"TCOMM{number}"] = _in_fits(empty[name])[0]
         head, header, size = hdus[0].header.tostring().encode("ascii"), header.copy(), header["NAXIS1"]
     rows = 0
     with path.open("wb") as file:
@@ -198,10 +201,21 @@ def _fits(table: Table, widths: dict[str, int], comments: Sequence[str] = ()) ->
         texts = [fits_text(text) for text in plain[name].tolist()]
         plain.replace_column(name, _as(plain[name], np.array(texts, dtype=f"S{width}")))
     for name in plain.colnames:
-        plain[name].description = _ascii(plain[name].description or "")
+        plain[name].description, plain[name].unit = _in_fits(plain[name])
     content = io.BytesIO()
     plain.write(content, format="fits")
     return content.getvalue()
+
+
+def _in_fits(column: Any) -> tuple[str, Any]:
+    """Description and unit; of a unit that FITS has no word for, as of logarithms, the description says it."""
+    description, unit = _ascii(column.description or ""), column.unit
+    try:
+        if unit is None or unit.to_string("fits").isascii():
+            return description, unit
+    except ValueError:
+        pass
+    return f"{description} [unit: {_ascii(unit.to_string())}]".strip(), None
 
 
 def _ascii(text: str) -> str:
@@ -228,8 +242,12 @@ def _from_comments(comments: list[str]) -> dict[str, Any]:
 
 def _read_fits(path: Path) -> Table:
     from astropy.table import Table
+    from astropy.units import Unit
 
     table = Table.read(path, format="fits", hdu=1)
+    for column in table.itercols():
+        if said := _UNIT.fullmatch(column.description or ""):
+            column.description, column.unit = said[1], Unit(said[2], parse_strict="silent")
     table.meta = _from_comments(table.meta["comments"]) if _BEGIN in table.meta.get("comments", []) else {}
     return table
 

@@ -1,11 +1,12 @@
 """Tables on disk, against what astropy makes of them."""
 
 import numpy as np
+import pytest
 from astropy import units
 from astropy.table import Column, Table
 from pyarrow import parquet
 
-from flaxgal.measure.formats import empty_like, write_pieces
+from flaxgal.measure.formats import empty_like, read_whole, write_pieces
 
 
 def test_a_parquet_table_says_of_itself_what_astropys_own_does(tmp_path):
@@ -25,3 +26,14 @@ def test_a_parquet_table_says_of_itself_what_astropys_own_does(tmp_path):
     ours, theirs = (parquet.read_schema(tmp_path / name) for name in ("ours.parquet", "theirs.parquet"))
     assert ours.metadata == theirs.metadata
     assert ours.equals(theirs)
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("unit", ["dex(solMass)", "mag(AB)", "3 solMass", "km / s"])
+def test_a_unit_that_fits_has_no_word_for_stands_in_the_description_and_comes_back(tmp_path, unit):
+    table = Table([Column([10.5, 11.0], "stellar_mass", unit=unit, description="of stars")])
+    write_pieces(empty_like(table), [table], tmp_path / "masses.fits")
+    back = read_whole(tmp_path / "masses.fits")["stellar_mass"]
+    assert (back.unit, back.description) == (units.Unit(unit), "of stars")
+    by_astropy = Table.read(tmp_path / "masses.fits")["stellar_mass"]
+    assert by_astropy.unit == back.unit or by_astropy.description == f"of stars [unit: {back.unit}]"
