@@ -213,11 +213,6 @@ def train(config: RunConfig, run_folder: Path | str, *, resume: bool = False) ->
     run_folder
         A folder that is not there yet, or with `resume` that of a run that was stopped.
 
-    Warns
-    -----
-    UserWarning
-        If snapshots with classes are cropped unequally: their galaxies may fill the pictures unequally.
-
     Raises
     ------
     ValueError
