@@ -210,12 +210,16 @@ def _fits(table: Table, widths: dict[str, int], comments: Sequence[str] = ()) ->
 def _in_fits(column: Any) -> tuple[str, Any]:
     """Description and unit; of a unit that FITS has no word for, as of logarithms, the description says it."""
     description, unit = _ascii(column.description or ""), column.unit
-    try:
-        if unit is None or unit.to_string("fits").isascii():
-            return description, unit
-    except ValueError:
-        pass
+    if unit is None or _is_of_fits(unit):
+        return description, unit
     return f"{description} [unit: {_ascii(unit.to_string())}]".strip(), None
+
+
+def _is_of_fits(unit: Any) -> bool:
+    try:
+        return unit.to_string("fits").isascii()
+    except ValueError:
+        return False
 
 
 def _ascii(text: str) -> str:
