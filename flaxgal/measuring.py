@@ -83,6 +83,7 @@ def measure(
         check_format(path)
         if path.is_dir():
             raise ValueError(f"{path}: found a folder; wanted the name of a table")
+    named = f"{masks} ({labels})" if labels else str(masks)
     if dask:
         inputs, masks = [path.absolute() for path in inputs], masks.absolute()
     found = masks_from(masks, labels)
@@ -104,7 +105,7 @@ def measure(
             done = in_processes(task, batches, workers=workers)
         yield from taken(done, journal)
         if len(journal):
-            yield _write(journal, outs, joined, parts)
+            yield _write(journal, outs, named, joined, parts)
         journal.remove()
 
 
@@ -161,8 +162,10 @@ def _measure_one(source: Source, stamp: str, masks: Masks) -> Line | Unreadable:
     return Line(cutout.object_id, source.name, stamp, map_stamp, to_json(row))
 
 
-def _write(journal: MeasureJournal, outs: Sequence[Path], joined: Joined | None, parts: Path | None) -> Written:
-    contents, off_the_sky = write_rows(journal.rows, outs, joined=joined, parts=parts)
+def _write(
+    journal: MeasureJournal, outs: Sequence[Path], masks: str, joined: Joined | None, parts: Path | None
+) -> Written:
+    contents, off_the_sky = write_rows(journal.rows, outs, masks=masks, joined=joined, parts=parts)
     lacking = () if joined is None else tuple(joined.lacking(journal.object_ids()))
     arms = tuple(map(arms_path, outs))
     return Written(tuple(outs), arms, contents.galaxies, contents.arms, lacking, off_the_sky)

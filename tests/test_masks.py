@@ -181,6 +181,27 @@ def test_a_fits_mask_of_a_picture_has_its_rows_as_fits_has_them(tmp_path):
     assert table["flux_ratio_gamma22"][0] == measure_cutout(galaxy, arms()[::-1]).flux_ratio_gamma22
 
 
+@pytest.mark.parametrize("ending", ["ecsv", "parquet", "fits", "vot"])
+def test_catalogues_of_two_folders_of_masks_can_be_told_apart(tmp_path, monkeypatch, ending):
+    monkeypatch.chdir(tmp_path)
+    write_cutout(a_galaxy(0), tmp_path / "images" / "g000.fits")
+    for folder in ("anna's", "bo's"):
+        (tmp_path / folder).mkdir()
+        fits.PrimaryHDU(np.uint8(arms())).writeto(tmp_path / folder / "g000.fits")
+        out = f"{folder[:2]}.{ending}"
+        assert run(["measure", "images", "--masks", folder, "--out", out, "--workers", "1"]) == 0
+        for table in (read_catalogue(out), read_catalogue(f"{folder[:2]}-arms.{ending}")):
+            assert table.meta["masks"] == folder
+
+
+def test_the_metadata_say_whose_drawings_of_a_store_were_asked_for(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    drawn(Store.create(tmp_path / "labels"), 0, arms())
+    options = ["--masks", "labels", "--labels", "annotator:anna", "--out", "arms.ecsv", "--workers", "1"]
+    assert run(["measure", "labels", *options]) == 0
+    assert read_catalogue("arms.ecsv").meta["masks"] == "labels (annotator:anna)"
+
+
 def test_an_image_is_not_taken_for_its_own_mask(tmp_path):
     light = np.random.default_rng(0).random((24, 24))
     for folder in ("images", "masks"):

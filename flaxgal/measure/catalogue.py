@@ -74,13 +74,14 @@ def write_catalogue(table: Table, path: str | os.PathLike[str]) -> Path:
 
 
 def write_rows(
-    rows: Rows, paths: Sequence[Path], *, joined: Joined | None = None, parts: Path | None = None
+    rows: Rows, paths: Sequence[Path], *, masks: str = "", joined: Joined | None = None, parts: Path | None = None
 ) -> tuple[Contents, int]:
     """Write the catalogue to each of `paths` and its arms beside it, in the memory of a piece of either.
 
     Parameters
     ----------
     rows : called for every file anew.
+    masks : where the arm masks are from, for the metadata.
     joined : columns of another table to add to each galaxy.
     parts : a folder for the catalogue once more, as plain Parquet files; see `flaxgal.measure.parts`.
 
@@ -88,7 +89,7 @@ def write_rows(
     -------
     What the rows have together, and how many of them are not in `parts`, as they have no place on the sky.
     """
-    contents = Contents.of(rows())
+    contents = Contents.of(rows(), masks=masks)
 
     def galaxies(some: Sequence[Measurement]) -> Table:
         table = galaxies_table(some, contents)

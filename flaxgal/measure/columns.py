@@ -154,7 +154,7 @@ OTHER_COLUMNS = {
     "others_share": _number(None, "share of the aperture covered by other objects"),
     "psf_matched": Description(bool, None, "whether all bands had one seeing when their colours were taken"),
     "unit": Description(str, None, "unit of the fluxes: nJy, count (zero point unknown) or picture (no linear flux)"),
-    "run": Description(str, None, "run whose weights made the arm mask, or who drew it"),
+    "run": Description(str, None, "run whose weights made the arm mask, or who drew it; empty for masks in files"),
     "threshold": _number(None, "a pixel is arm when its probability is above this; missing for a mask of yes and no"),
 }
 ARM_COLUMNS = {
@@ -189,6 +189,8 @@ class Contents:
     A catalogue is written in pieces that all have the same columns, so this is gathered from every row first.
     """
 
+    masks: str = ""
+    """Where the arm masks are from, as the user named it."""
     galaxies: int = 0
     arms: int = 0
     bands: dict[str, None] = field(default_factory=dict)
@@ -202,9 +204,9 @@ class Contents:
     """Characters of the longest text in each column of text, as FITS writes it: its columns have one width."""
 
     @classmethod
-    def of(cls, rows: Iterable[Measurement]) -> Contents:
+    def of(cls, rows: Iterable[Measurement], *, masks: str = "") -> Contents:
         """Those of some rows."""
-        contents = cls()
+        contents = cls(masks)
         for row in rows:
             contents.add(row)
         return contents
@@ -237,6 +239,7 @@ class Contents:
         return {
             "software": f"flaxgal {__version__}",
             "created_utc": datetime.now(UTC).isoformat(timespec="seconds"),
+            **({"masks": self.masks} if self.masks else {}),
             "runs": sorted(self.runs),
             "thresholds": sorted(self.thresholds),
             "galaxies": self.galaxies,
