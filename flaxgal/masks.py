@@ -128,7 +128,8 @@ class InFiles:
         (path,) = files
         if image is not None and path.samefile(image):
             raise ValueError(
-                f"{cutout.object_id}: {path} is its image itself; wanted a mask of its arms: give the folder of masks"
+                f"{cutout.object_id}: what {self.folder} has of this name is the image itself; wanted a mask of its "
+                f"arms: give the folder of masks"
             )
         pixels = mask_for(cutout, path, image=image)
         if pixels.fraction is None:

@@ -211,7 +211,7 @@ def test_an_image_is_not_taken_for_its_own_mask(tmp_path):
     for folder in (tmp_path / "images", tmp_path / "masks"):
         (left_out,) = measure([tmp_path / "images"], folder, [tmp_path / "arms.ecsv"], workers=1)
         assert isinstance(left_out, Unreadable)
-        assert f"g: {folder}/g.png is its image itself; wanted a mask of its arms" in left_out.reason
+        assert f"what {folder} has of this name is the image itself; wanted a mask" in left_out.reason_alone
 
 
 def test_a_mask_that_is_added_is_seen_by_the_next_call(tmp_path):
