@@ -59,7 +59,7 @@ lint: .venv/.installed-for-tests
 	$(BIN)/pyright
 
 # On the newest Python comes the newest JAX.
-newest-test: .venv/.installed-for-tests
+newest-test: test-window-packages .venv/.installed-for-tests
 	@python=$$(.ci/newer_python.sh $(BIN)/python); \
 	if [ -z "$$python" ]; then \
 	  echo "No Python newer than $$($(BIN)/python -V) on this machine: the tests ran on that one alone."; \
