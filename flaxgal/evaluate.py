@@ -203,7 +203,7 @@ def digest_of(*arrays: np.ndarray) -> str:
     """What is another where anything in the arrays is, and no secret: eight letters do."""
     digest = hashlib.blake2b(digest_size=4)
     for array in arrays:
-        digest.update(np.ascontiguousarray(array).tobytes())
+        digest.update(np.ascontiguousarray(array).data)  # without a copy: the images of a survey are a gigabyte
     return digest.hexdigest()
 
 

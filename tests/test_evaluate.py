@@ -1,7 +1,9 @@
 """Claims about evaluation: the table agrees with counts by hand, and the summary with the table."""
 
+import hashlib
 import json
 import shutil
+import tracemalloc
 from dataclasses import replace
 
 import numpy as np
@@ -16,7 +18,7 @@ from flaxgal.cli import run as command_line
 from flaxgal.config import to_json
 from flaxgal.datasets.builders import build_snapshot, open_snapshot
 from flaxgal.datasets.loader import load_split
-from flaxgal.evaluate import evaluate, predict_arms, score_galaxies, summarise
+from flaxgal.evaluate import digest_of, evaluate, predict_arms, score_galaxies, summarise
 from flaxgal.models.unet import UNet, predict_batch
 
 
@@ -103,6 +105,19 @@ def test_a_snapshot_of_the_same_name_with_other_masks_writes_over_nothing(run, s
     for one in found:
         assert json.loads(one.path.with_suffix(".json").read_text()) == one.summary
     assert evaluate(run, snapshot, out=tmp_path / "scores").path == found[0].path
+
+
+def test_a_digest_is_that_of_the_arrays_bytes_and_makes_no_copy_of_them():
+    names, turned = np.array(["a", "galaxy é", ""]), np.arange(24, dtype=np.float32).reshape(2, 3, 4).transpose(2, 0, 1)
+    arrays = (names, names[:0], turned, np.zeros((0, 4, 4), np.uint8), np.array(["spiral", ""]))
+    wanted = hashlib.blake2b(b"".join(array.tobytes() for array in arrays), digest_size=4).hexdigest()
+    assert digest_of(*arrays) == wanted
+    images = np.ones((64, 256, 256), np.uint8)
+    tracemalloc.start()
+    digest_of(images)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < images.nbytes / 100
 
 
 def test_batches_do_not_change_predictions_and_those_are_probabilities(run, snapshot):
