@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from flaxgal.survey.cutout import Cutout, Unreadable, find_cutouts, read_cutout
+from flaxgal.survey.headers import name_without_band, stem_of
 
 if TYPE_CHECKING:
     from flaxgal.labels.store import Store
@@ -45,6 +46,11 @@ class Files:
         return str(self.paths[0])
 
     @property
+    def expected_id(self) -> str:
+        """What the galaxy is called, as far as that is told without opening the files."""
+        return (stem_of if len(self.paths) == 1 else name_without_band)(self.paths[0].name)
+
+    @property
     def stamp(self) -> str:
         """What changes when the galaxy's files change."""
         return stamp_of(*self.paths)
@@ -71,6 +77,11 @@ class Stored:
         return str(self.store)
 
     @property
+    def expected_id(self) -> str:
+        """What the galaxy is called."""
+        return self.object_id
+
+    @property
     def stamp(self) -> str:
         """What changes when the galaxy's pixels change."""
         return f"{self.cutout_sha256}-{self.object_id}"
@@ -93,6 +104,11 @@ class Held:
     fields: dict[str, Any]
     """Of its `Cutout`, which itself cannot be sent to another process."""
     name: str
+
+    @property
+    def expected_id(self) -> str:
+        """What the galaxy is called."""
+        return self.fields["object_id"]
 
     @property
     def stamp(self) -> str:

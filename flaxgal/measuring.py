@@ -110,7 +110,9 @@ def measure(
 
 
 def _check_shared(inputs: Sequence[Path], joined: Joined) -> None:
-    """Refuse a table that has none of the galaxies; images are read until one is found that it has."""
+    """Refuse a table that has none of the galaxies; where it has no image's name, images are read until it has one."""
+    if any(source.expected_id in joined.rows for source in sources_from(inputs)):
+        return
     other = ""
     for cutout in (source.read() for source in sources_from(inputs)):
         if isinstance(cutout, Unreadable):

@@ -263,6 +263,16 @@ def test_a_table_that_has_none_of_the_galaxies_is_refused_before_any_work(field,
     assert {"name", "ours"} & set(table.colnames) == {"name"}
 
 
+def test_no_image_is_read_to_see_whether_a_table_has_a_galaxy_that_is_called_as_its_file(field, tmp_path, monkeypatch):
+    images, masks = field
+    Table({"object_id": ["g039"], "z": [0.1]}).write(tmp_path / "theirs.ecsv")
+    monkeypatch.setattr("flaxgal.measuring._measure_batch", lambda batch, masks: [])
+    read = []
+    monkeypatch.setattr("flaxgal.inputs.read_cutout", lambda paths, **more: read.append(paths))
+    assert list(measure([images], masks, [tmp_path / "arms.ecsv"], join=tmp_path / "theirs.ecsv", workers=1)) == []
+    assert not read
+
+
 def test_columns_that_no_table_of_ours_can_hold_are_left_out_by_name(field, tmp_path, capsys):
     images, masks = field
     theirs = Table({"object_id": ["g001", "g002"], "z": [0.1, 0.2], "fit": np.ones((2, 3)), "mode": [1j, 2]})
