@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from astropy.table import Table
 
     from flaxgal.figures.thumbnails import Spiral
-    from flaxgal.inputs import Source
     from flaxgal.masks import Masks
     from flaxgal.survey.cutout import Cutout, Unreadable
 
@@ -102,43 +101,35 @@ def _label(ratio: str) -> str:
 def _seen(
     inputs: Sequence[Path], wanted: Collection[str], others: Collection[str]
 ) -> Iterator[tuple[Cutout, Path | None] | Unreadable]:
-    """The wanted galaxies among the inputs, with their files, and what cannot be read, until all are found."""
+    """The wanted galaxies among the inputs, with their files, and what cannot be read, until all are found.
+
+    Files that are called as the other galaxies are opened last, and only where that leaves some to be found: what a
+    file holds may have another id.
+    """
     from flaxgal.inputs import Files, sources_from
     from flaxgal.survey.cutout import Unreadable
 
-    missing = set(wanted)
-    for source in _likely_first(sources_from(inputs), others):
+    missing, later = set(wanted), []
+    for source in sources_from(inputs):
         if not missing:
             return
-        item = source.read()
-        if isinstance(item, Unreadable):
+        if source.expected_id in others:
+            later += [source] if isinstance(source, Files) else []
+        elif isinstance(item := source.read(), Unreadable):
+            missing.discard(source.expected_id)
             yield item
         elif item.object_id in missing:
             missing.discard(item.object_id)
             yield item, source.paths[0] if isinstance(source, Files) else None
-
-
-def _likely_first(sources: Iterable[Source], others: Collection[str]) -> Iterator[Source]:
-    """All but the other galaxies, and then files that are called as those: what a file holds may have another id."""
-    from flaxgal.inputs import Files
-
-    later = []
-    for source in sources:
-        if _expected_id(source) not in others:
-            yield source
-        elif isinstance(source, Files):
-            later.append(source)
-    yield from later
-
-
-def _expected_id(source: Source) -> str:
-    """What a galaxy is called, as far as that is told without opening its file."""
-    from flaxgal.inputs import Files, Stored
-    from flaxgal.survey.headers import name_without_band, stem_of
-
-    if isinstance(source, Files):
-        return (stem_of if len(source.paths) == 1 else name_without_band)(source.paths[0].name)
-    return source.object_id if isinstance(source, Stored) else source.fields["object_id"]
+    if missing and later:
+        say(f"{len(missing)} galaxies are in no file of their name: looking for them in {len(later)} others")
+    for source in later:
+        if not missing:
+            return
+        item = source.read()
+        if not isinstance(item, Unreadable) and item.object_id in missing:
+            missing.discard(item.object_id)
+            yield item, source.paths[0]
 
 
 def _outline(cutout: Cutout, masks: Masks, image: Path | None) -> tuple[np.ndarray, str]:

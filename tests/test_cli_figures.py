@@ -232,14 +232,15 @@ def test_galaxies_without_an_outline_for_the_same_reason_are_one_sentence_and_of
 
 
 @pytest.mark.parametrize(
-    ("file_of_g30", "those_read"),
+    ("file_of_g30", "damaged", "those_read"),
     [
-        ("z.fits", ["g00.fits", "unlike.fits", "z.fits"]),
-        ("g02.fits", ["g00.fits", "unlike.fits", "g01.fits", "g02.fits"]),
+        ("z.fits", False, ["g00.fits", "unlike.fits", "z.fits"]),
+        ("z.fits", True, ["g00.fits", "unlike.fits", "z.fits"]),
+        ("g02.fits", False, ["g00.fits", "unlike.fits", "g01.fits", "g02.fits"]),
     ],
 )
 def test_images_called_as_galaxies_that_are_not_on_the_page_are_read_last_and_only_if_one_is_missing(
-    measured, monkeypatch, capsys, file_of_g30, those_read
+    measured, monkeypatch, capsys, file_of_g30, damaged, those_read
 ):
     from flaxgal import inputs
 
@@ -253,17 +254,23 @@ def test_images_called_as_galaxies_that_are_not_on_the_page_are_read_last_and_on
     cutout = read_cutout(measured / "cutouts" / "g01.fits")
     for name, file in (("g00", "g00.fits"), ("unlike", "unlike.fits"), ("g30", file_of_g30)):
         write_cutout(replace(cutout, object_id=name), measured / "cutouts" / file)
+    if damaged:
+        (measured / "cutouts" / "g00.fits").write_bytes(b"no FITS")
     run(gallery_of(measured, "--gallery", "2"))  # g00 and g30
     assert read == those_read
-    assert "not among the inputs" not in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert ("not among the inputs" in said) == damaged
+    assert ("looking for them in" in said) == (file_of_g30 == "g02.fits")
     _, data = page(measured / "f")
     assert data["rows"] == 2
 
 
-def test_other_galaxies_of_a_store_or_snapshot_are_never_read_for_their_ids_are_known():
+def test_other_galaxies_of_a_store_or_snapshot_are_never_read_for_their_ids_are_known(monkeypatch):
     named = [Files((Path("b.fits"),)), Files((Path("a.fits"),))]
     known = [Stored(Path("labels"), "b", ""), Held({"object_id": "b"}, "snapshot")]
-    assert list(cli_gallery._likely_first([*known, *named], {"b"})) == named[::-1]
+    monkeypatch.setattr("flaxgal.inputs.sources_from", lambda inputs: [*known, *named])
+    (unreadable,) = cli_gallery._seen([], {"a", "c"}, {"b"})
+    assert unreadable.name == "a.fits"
 
 
 def test_a_page_without_a_table_of_arms_says_that_it_shows_no_spirals(measured, capsys):
