@@ -1,8 +1,8 @@
 """Tables of what galaxies are called: ids and classes, T-types or senses of winding, in any format astropy reads.
 
-Columns are known by name: `morphology` (E, S0, Sp), `spiral` (yes, no), `winding` (S, Z, none), the T-type by `t_type`,
-`TType`, `TT`, `T` ..., and EFIGI's `Arm_Rotation`. Another one is named together with its vocabulary
-(`flaxgal.survey.schemas`), such as the column of Galaxy Zoo's words.
+Columns are known by name: `morphology` (E, S0, Sp), `spiral` if it says yes or no and nothing else (people's votes bear
+that name, too), `winding` (S, Z, none), the T-type by `t_type`, `TType`, `TT`, `T` ..., and EFIGI's `Arm_Rotation`.
+Another one is named together with its vocabulary (`flaxgal.survey.schemas`), such as the column of Galaxy Zoo's words.
 """
 
 import math
@@ -43,7 +43,7 @@ class ClassTable:
     untold: Mapping[str, str] = field(default_factory=dict)
     """Why nothing is known of the others, by id: T-type 99, don't know, rows that contradict each other ..."""
     remarks: tuple[str, ...] = ()
-    """Sentences on the table itself: rows without an id, codes to leave out that it does not hold."""
+    """Sentences on the table itself: rows without an id, codes to leave out that it does not hold, votes not read."""
 
 
 def read_class_table(
@@ -73,7 +73,7 @@ def read_class_table(
     """
     path = Path(path)
     table = read_table(path, id_column=id_column)
-    columns = _columns(table, column, vocabulary, path.name)
+    columns, unread = _columns(table, column, vocabulary, path.name)
     ids = object_ids(table, id_column, name=path.name)
     values = [_cells(table, one, found, path.name) for one, found in columns.items()]
     without = {str(code) for code in leave_out}
@@ -110,6 +110,7 @@ def read_class_table(
         positions=_positions(table, ids, path.name),
         untold={name: why for name, why in (untold | contradicted).items() if name not in known},
         remarks=(
+            *([unread] if unread else []),
             *([f"{nameless} rows have no id"] if nameless else []),
             *(f"no galaxy is {code}, which was to be left out" for code in sorted(unmet)),
         ),
@@ -147,35 +148,54 @@ def _cells(table: Any, vocabulary: str, column: str, name: str) -> Sequence[floa
     doubts = next((one for one in table.colnames if one.lower() == "uncertain"), "")
     if vocabulary != "spiral" or not doubts:
         return cells
-    # Galaxy Zoo 1 says SPIRAL 0 of what it is uncertain of, too (Lintott et al. 2011, MNRAS 410, 166, table 2).
+    # Galaxy Zoo 1 says SPIRAL 0 of what it is uncertain of, too (Lintott et al. 2011, MNRAS 410, 166, table 2). A share
+    # of people in doubt, 0.2, is no word for certain either.
     is_doubtful = [
-        SCHEMAS["spiral"].class_of(text, "spiral") == "spiral" for text in texts_of(table, doubts, name=name)
+        _is_filled(text) and _is_spiral(text) != "not spiral" for text in texts_of(table, doubts, name=name)
     ]
     return ["uncertain" if doubtful else cell for doubtful, cell in zip(is_doubtful, cells, strict=True)]
 
 
-def _columns(table: Any, column: str, vocabulary: str, name: str) -> dict[str, str]:
-    """The columns to read, by vocabulary."""
+def _is_spiral(text: str) -> str:
+    """What a word for yes or no says of a galaxy; empty for any other."""
+    return SCHEMAS["spiral"].class_of(text, "spiral")
+
+
+def _is_filled(text: str) -> bool:
+    return text.lower() not in ("", "nan")  # numbers that are missing may be NaN
+
+
+def _columns(table: Any, column: str, vocabulary: str, name: str) -> tuple[dict[str, str], str]:
+    """The columns to read, by vocabulary, and why one called spiral is not among them."""
     if vocabulary and vocabulary not in VOCABULARIES:
         raise ValueError(f"vocabulary {vocabulary!r}; wanted one of {', '.join(VOCABULARIES)}")
     if bool(column) != bool(vocabulary):
         given, other = ("column", "vocabulary") if column else ("vocabulary", "column")
         raise ValueError(f"{name}: a {given} is named, but no {other}; name both, or neither")
     if column:
-        return {vocabulary: column}
+        return {vocabulary: column}, ""
     by_lower = {str(one).lower(): str(one) for one in reversed(table.colnames)}
     found = {
         one: next(by_lower[spelt] for spelt in names if spelt in by_lower)
         for one, names in _COLUMNS.items()
         if set(names) & set(by_lower)
     }
+    unread = ""
+    if spirals := found.get("spiral"):
+        others = [text for text in texts_of(table, spirals, name=name) if _is_filled(text) and not _is_spiral(text)]
+        if others:
+            del found["spiral"]
+            unread = (
+                f"column {spirals} was not read, as it holds {others[0]} (wanted yes or no); to read it all the same: "
+                f"--column {spirals} --vocabulary spiral"
+            )
     if not found:
         listed = ", ".join(table.colnames[:12])
         raise ValueError(
             f"{name}: found no classes among the columns {listed}; name the column and its vocabulary: --column NAME "
-            f"--vocabulary {' or '.join(VOCABULARIES)}"
+            f"--vocabulary {' or '.join(VOCABULARIES)}" + (f" ({unread})" if unread else "")
         )
-    return found
+    return found, unread
 
 
 def _positions(table: Any, ids: Sequence[str], name: str) -> dict[str, tuple[float, float]]:

@@ -1,5 +1,6 @@
 """Tables of classes: columns and vocabularies, what is left out and counted, and sentences on what is missing."""
 
+import re
 from collections import Counter
 
 import numpy as np
@@ -74,12 +75,33 @@ def test_a_galaxy_that_one_of_its_rows_tells_of_is_known(tmp_path):
 
 
 def test_a_column_of_spirals_or_not_is_known_by_its_name_and_the_words_that_were_wanted_are_said(tmp_path):
-    found = read_class_table(written(tmp_path, "id,spiral,note\na,1,0\nb,0,1\nc,0.7,0\nd,,0\n"))
+    found = read_class_table(written(tmp_path, "id,spiral,note\na,1,0\nb,0,1\nd,,0\n"))
     assert {name: labels.label("spiral") for name, labels in found.labels.items()} == {"a": "spiral", "b": "not spiral"}
-    assert found.untold == {"c": "class not known: spiral 0.7 (wanted yes or no)", "d": "class not known: no spiral"}
+    assert (found.untold, found.remarks) == ({"d": "class not known: no spiral"}, ())
+    numbers = {"id": ["a", "b", "c"], "spiral": [1.0, np.nan, 0.0], "uncertain": [0.0, 0.0, np.nan]}
+    Table(numbers).write(tmp_path / "t.ecsv")
+    found = read_class_table(tmp_path / "t.ecsv")
+    assert (list(found.labels), list(found.untold), found.remarks) == (["a", "c"], ["b"], ())
     path = written(tmp_path, "id,morphology,winding,TT\na,E,,\nb,spiral,cw,99\n")
     wanted = "morphology spiral (wanted E, S0 or Sp), winding cw (wanted S, Z or none), TT 99"
     assert read_class_table(path).untold == {"b": f"class not known: {wanted}"}
+
+
+def test_shares_of_votes_for_a_spiral_are_not_taken_for_yes_and_no_unless_they_are_named(tmp_path):
+    votes = [(5, 0.8), (5, 0.0), (-5, 0.1), (-5, 1), (5, 1), (0, 1), (9, 0)]
+    rows = "".join(f"g{number},{t_type},{share}\n" for number, (t_type, share) in enumerate(votes))
+    found = read_class_table(written(tmp_path, f"id,t_type,spiral\n{rows}"))
+    assert [labels.t_type for labels in found.labels.values()] == [t_type for t_type, _ in votes]
+    assert (found.untold, found.vocabularies) == ({}, ("t_type",))
+    named = "--column spiral --vocabulary spiral"
+    unread = f"column spiral was not read, as it holds 0.8 (wanted yes or no); to read it all the same: {named}"
+    assert found.remarks == (unread,)
+    alone = written(tmp_path, "id,spiral\na,1\nb,0.8\nc,0\nd,\n")
+    with pytest.raises(ValueError, match=f"found no classes among the columns id, spiral; name .*{re.escape(unread)}"):
+        read_class_table(alone)
+    chosen = read_class_table(alone, column="spiral", vocabulary="spiral")
+    assert (list(chosen.labels), chosen.remarks) == (["a", "c"], ())
+    assert chosen.untold == {"b": "class not known: spiral 0.8 (wanted yes or no)", "d": "class not known: no spiral"}
 
 
 def test_what_galaxy_zoo_is_uncertain_of_is_not_told_to_be_no_spiral(tmp_path):
@@ -87,6 +109,12 @@ def test_what_galaxy_zoo_is_uncertain_of_is_not_told_to_be_no_spiral(tmp_path):
     found = read_class_table(written(tmp_path, f"OBJID,SPIRAL,ELLIPTICAL,UNCERTAIN\n{rows}"))
     assert {name: labels.label("spiral") for name, labels in found.labels.items()} == {"1": "spiral", "2": "not spiral"}
     assert found.untold == {"3": "class not known: SPIRAL uncertain (wanted yes or no)"}
+
+
+def test_a_galaxy_of_which_a_share_of_people_is_uncertain_is_not_told_to_be_no_spiral_either(tmp_path):
+    found = read_class_table(written(tmp_path, "id,spiral,uncertain\na,0,0.2\nb,0,0.0\nc,1,\nd,1,1.0\n"))
+    assert list(found.labels) == ["b", "c"]
+    assert found.untold == dict.fromkeys("ad", "class not known: spiral uncertain (wanted yes or no)")
 
 
 def test_what_we_write_of_experts_classes_is_read_with_positions(tmp_path):
