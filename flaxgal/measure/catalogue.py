@@ -15,7 +15,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from flaxgal.measure.columns import Contents, arms_table, galaxies_table
-from flaxgal.measure.formats import FORMATS, check_format, empty_like, read_whole, write_pieces
+from flaxgal.measure.formats import FORMATS, MOST_COLUMNS, check_format, empty_like, read_whole, write_pieces
 from flaxgal.measure.joining import Joined
 from flaxgal.measure.record import Measurement
 from flaxgal.survey.atomic import replaced_when_whole
@@ -37,6 +37,9 @@ __all__ = [
 
 PIECE = 1000
 """Rows that are made a table at a time."""
+
+BANDS = "ugrizy"
+"""Joined columns leave room for the catalogue's own of a galaxy in this many bands."""
 
 Rows = Callable[[], Iterable[Measurement]]
 """Gives all rows of a catalogue, again and again, in the same order: from memory or from the disk."""
@@ -112,31 +115,52 @@ def write_rows(
 def check_joined(joined: Joined, paths: Sequence[Path]) -> None:
     """Refuse columns that a catalogue cannot have in the formats of `paths`, before the work and not after it.
 
+    The catalogue's own columns go by the galaxies' bands, which no one knows yet: `BANDS` stand for them.
+
     Raises
     ------
     ValueError
-        If a column's name does not come back from a file of such a format as it was.
+        If a column's name does not come back from a file of such a format as it was, or there are too many of them.
+    OSError
+        If there is no room to try.
     """
     with TemporaryDirectory() as folder, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         for path in (Path(folder, f"columns{path.suffix}") for path in paths):
-            if not _come_back(joined.columns, path):
-                bad = [name for name, column in joined.columns.items() if not _come_back({name: column}, path)]
+            _check_number(joined, path.suffix)
+            if fault := _fault(joined.columns, path):
+                bad = [name for name, column in joined.columns.items() if _fault({name: column}, path)]
+                alone, together = f"columns of the names {bad}; rename them", f"its columns ({fault}); leave some out"
                 raise ValueError(
-                    f"{joined.name}: a {path.suffix} file cannot have columns of the names {bad}; rename them there, "
-                    f"or give an --out of another ending"
+                    f"{joined.name}: a {path.suffix} file cannot have {alone if bad else together} there, or give an "
+                    f"--out of another ending"
                 )
 
 
-def _come_back(columns: Mapping[str, Column], path: Path) -> bool:
-    """Whether a file has columns under their own names when it is read again."""
+def _check_number(joined: Joined, ending: str) -> None:
+    """Refuse more columns than there is room for beside the catalogue's own."""
+    if ending not in MOST_COLUMNS:
+        return
+    six = Contents(bands=dict.fromkeys(BANDS), pairs=dict.fromkeys(map("-".join, itertools.pairwise(BANDS))))
+    room = MOST_COLUMNS[ending] - len(galaxies_table([], six).colnames)
+    if len(joined.columns) > room:
+        raise ValueError(
+            f"{joined.name}: has {len(joined.columns)} columns to join, and a {ending} file has room for {room} beside "
+            f"the catalogue's own; leave some out there, or give an --out of another ending"
+        )
+
+
+def _fault(columns: Mapping[str, Column], path: Path) -> str:
+    """Why a file does not have columns under their own names when it is read again; nothing if it does."""
     from astropy.table import Table
 
     try:
         write_pieces(Table({name: column[:0] for name, column in columns.items()}), [], path)
-        return read_whole(path).colnames == list(columns)
-    except Exception:  # each format's own
-        return False
+        return "" if read_whole(path).colnames == list(columns) else "they come back under other names"
+    except OSError:  # no room on the disk says nothing of names
+        raise
+    except Exception as error:  # each format's own
+        return str(error).strip().partition("\n")[0] or type(error).__name__
 
 
 def _write(pieces: Callable[[], Iterable[Table]], empty: Table, path: Path) -> None:

@@ -20,7 +20,7 @@ import numpy as np
 if TYPE_CHECKING:
     from astropy.table import Table
 
-__all__ = ["FORMATS", "check_format", "empty_like", "fits_text", "read_whole", "write_pieces"]
+__all__ = ["FORMATS", "MOST_COLUMNS", "check_format", "empty_like", "fits_text", "read_whole", "write_pieces"]
 
 _PRINTABLE = "".join(map(chr, range(32, 127))).replace("%", "")
 _BEGIN, _END = "--BEGIN-FLAXGAL-METADATA--", "--END-FLAXGAL-METADATA--"
@@ -29,6 +29,9 @@ _UNIT = re.compile(r"(.*?) ?\[unit: (.+)\]")
 _CARD = 70
 """Characters of metadata on one COMMENT card of FITS; a backslash after them says that the line goes on."""
 _BLOCK = 2880
+
+MOST_COLUMNS = {".fits": 999}
+"""Of one table, where a format has a limit: the cards of FITS have three digits for a column's number."""
 
 
 def check_format(path: Path) -> None:
@@ -68,7 +71,17 @@ def write_pieces(empty: Table, pieces: Iterable[Table], path: Path) -> None:
     ----------
     empty : the table's columns, with units and descriptions, and its metadata; no rows.
     pieces : tables with these very columns.
+
+    Raises
+    ------
+    ValueError
+        If the format cannot have that many columns.
     """
+    found, most = len(empty.colnames), MOST_COLUMNS.get(path.suffix)
+    if most is not None and found > most:
+        raise ValueError(
+            f"a {path.suffix} file has {most} columns at most, found {found}; leave some out, or choose another ending"
+        )
     FORMATS[path.suffix][0](empty, pieces, path)
 
 

@@ -8,13 +8,14 @@ import numpy as np
 import pytest
 from astropy import units as u
 from astropy.io import fits
-from astropy.table import Table
+from astropy.table import Column, Table
 from pyarrow import parquet
 
 from flaxgal.measure.arms import Arm
 from flaxgal.measure.catalogue import (
     arms_path,
     check_format,
+    check_joined,
     read_catalogue,
     to_arms_table,
     to_table,
@@ -25,6 +26,7 @@ from flaxgal.measure.columns import ARM_COLUMNS, BAND_COLUMNS, COLOUR_COLUMNS, G
 from flaxgal.measure.flags import Flag
 from flaxgal.measure.flux import measure_cutout
 from flaxgal.measure.formats import FORMATS
+from flaxgal.measure.joining import Joined
 from flaxgal.measure.record import BandFlux, Colour, Measurement
 from flaxgal.survey.cutout import Cutout
 
@@ -212,6 +214,55 @@ def test_a_name_that_no_catalogue_can_have_is_refused_before_any_work(tmp_path):
         wanted = f"{name}: a catalogue's name ends in .ecsv, .parquet, .fits or .vot, found {found}"
         with pytest.raises(ValueError, match=wanted):
             check_format(tmp_path / name)
+
+
+def with_columns(number: int) -> Joined:
+    """A table of that many columns, to join."""
+    return Joined("theirs.csv", {f"c{k}": Column([0.5], f"c{k}") for k in range(number)}, {"7": 0}, {})
+
+
+@pytest.mark.parametrize("number", [801, 950, 1005])
+def test_more_columns_than_a_file_has_room_for_are_refused_before_any_work(tmp_path, number):
+    """950 fit in FITS by themselves, and the catalogue's own made them too many once every galaxy was measured."""
+    check_joined(with_columns(number), [tmp_path / "arms.parquet"])
+    with pytest.raises(ValueError, match=f"has {number} columns to join, and a .fits file has room for 800 beside"):
+        check_joined(with_columns(number), [tmp_path / "arms.parquet", tmp_path / "arms.fits"])
+
+
+def test_as_many_joined_columns_as_there_is_room_for_are_written_beside_those_of_six_bands(tmp_path, rows):
+    joined = with_columns(800)
+    check_joined(joined, [tmp_path / "arms.fits"])
+    pairs = ("u-g", "g-r", "r-i", "i-z", "z-y")
+    six = dataclasses.replace(
+        rows[0], bands=dict.fromkeys("ugrizy", BandFlux()), colours=dict.fromkeys(pairs, Colour())
+    )
+    write_rows(lambda: [six], [tmp_path / "arms.fits"], joined=joined)
+    assert len(read_catalogue(tmp_path / "arms.fits").colnames) == 999
+
+
+def test_more_columns_than_fits_can_have_are_counted_when_a_table_is_written(tmp_path, rows):
+    with pytest.raises(ValueError, match=r"a \.fits file has 999 columns at most, found 10\d\d; leave some out"):
+        write_rows(lambda: rows, [tmp_path / "arms.fits"], joined=with_columns(950))
+    assert not list(tmp_path.iterdir())
+
+
+def test_columns_that_fail_only_together_are_refused_with_the_reason(tmp_path, monkeypatch):
+    def read(path):
+        table = Table.read(path)
+        return table if len(table.colnames) == 1 else table[table.colnames[::-1]]
+
+    monkeypatch.setattr("flaxgal.measure.catalogue.read_whole", read)
+    with pytest.raises(ValueError, match=r"cannot have its columns \(they come back under other names\); leave"):
+        check_joined(with_columns(2), [tmp_path / "arms.fits"])
+
+
+def test_a_full_disk_is_not_taken_for_a_bad_name(tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("flaxgal.measure.catalogue.write_pieces", full)
+    with pytest.raises(OSError, match="No space left on device"):
+        check_joined(with_columns(2), [tmp_path / "arms.fits"])
 
 
 def test_other_endings_missing_and_damaged_files_are_refused_by_name(tmp_path, rows):
