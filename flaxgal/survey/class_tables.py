@@ -150,9 +150,7 @@ def _cells(table: Any, vocabulary: str, column: str, name: str) -> Sequence[floa
         return cells
     # Galaxy Zoo 1 says SPIRAL 0 of what it is uncertain of, too (Lintott et al. 2011, MNRAS 410, 166, table 2). A share
     # of people in doubt, 0.2, is no word for certain either.
-    is_doubtful = [
-        _is_filled(text) and _is_spiral(text) != "not spiral" for text in texts_of(table, doubts, name=name)
-    ]
+    is_doubtful = [_is_filled(text) and _is_spiral(text) != "not spiral" for text in texts_of(table, doubts, name=name)]
     return ["uncertain" if doubtful else cell for doubtful, cell in zip(is_doubtful, cells, strict=True)]
 
 
