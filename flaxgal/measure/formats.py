@@ -10,6 +10,7 @@ from __future__ import annotations
 import io
 import json
 import re
+import sys
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -240,12 +241,18 @@ def _ascii(text: str) -> str:
 
 
 def _to_comments(meta: dict[str, Any]) -> list[str]:
-    """Metadata as lines of YAML that COMMENT cards can hold."""
+    """Metadata as lines of YAML that COMMENT cards can hold.
+
+    YAML breaks long lines by backslashes of its own, which reading took for ours: here it breaks none. After a line
+    that ends in a backslash itself there is an empty one, which reading joins to it.
+    """
     from astropy.io.misc import yaml
 
     lines = []
-    for line in yaml.dump(dict(meta), width=_CARD, allow_unicode=False).splitlines():
-        parts = [line[k : k + _CARD] for k in range(0, len(line), _CARD)] or [""]
+    for line in yaml.dump(dict(meta), width=sys.maxsize, allow_unicode=False).splitlines():
+        parts = [line[k : k + _CARD] for k in range(0, len(line), _CARD)]
+        if not line or line.endswith("\\"):
+            parts.append("")
         lines += [f"{part}\\" for part in parts[:-1]] + parts[-1:]
     return [_BEGIN, *lines, _END]
 
