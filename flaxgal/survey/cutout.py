@@ -16,16 +16,14 @@ A NaN in `flux` is a pixel without data; it stays NaN in the record and on disk.
 A variance that is NaN, infinite or not positive means that the noise of the pixel is unknown.
 """
 
-import functools
 import hashlib
 import math
 import re
-import weakref
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Concatenate, Literal, ParamSpec, TypeVar
+from typing import Any, Literal
 
 import numpy as np
 
@@ -39,7 +37,6 @@ __all__ = [
     "missing_bands",
     "read_cutout",
     "read_cutouts",
-    "remembered",
     "write_cutout",
 ]
 
@@ -281,31 +278,6 @@ def read_cutouts(inputs: Sequence[PathLike] | PathLike, **overrides: Any) -> Ite
     from flaxgal.survey import reading
 
     return reading.read_many(inputs, **overrides)
-
-
-Rest = ParamSpec("Rest")
-Result = TypeVar("Result")
-
-
-def remembered(
-    number: int,
-) -> Callable[[Callable[Concatenate[Cutout, Rest], Result]], Callable[Concatenate[Cutout, Rest], Result]]:
-    """A decorator that keeps the last `number` results of a function of a cutout, and lets the cutouts go."""
-
-    def decorate(
-        compute: Callable[Concatenate[Cutout, Rest], Result],
-    ) -> Callable[Concatenate[Cutout, Rest], Result]:
-        @functools.lru_cache(maxsize=number)
-        def computed(galaxy: Callable[[], Any], /, *args: Any, **options: Any) -> Any:
-            return compute(galaxy(), *args, **options)
-
-        @functools.wraps(compute)
-        def recalled(cutout: Cutout, /, *args: Rest.args, **options: Rest.kwargs) -> Result:
-            return computed(weakref.ref(cutout), *args, **options)
-
-        return recalled
-
-    return decorate
 
 
 def missing_bands(found: Sequence[str], wanted: Sequence[str]) -> str:

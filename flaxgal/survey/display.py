@@ -11,8 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float, Float32, UInt8
 
-from flaxgal.survey.cutout import Cutout, missing_bands, remembered
+from flaxgal.survey.cutout import Cutout, missing_bands
 from flaxgal.survey.frame import Frame, fit_frame
+from flaxgal.survey.remembered import remembered
 from flaxgal.survey.sky import sky_level
 
 __all__ = [

@@ -11,8 +11,9 @@ from scipy import ndimage
 from flaxgal.measure.background import border_sky, pixel_noise, usable_pixels
 from flaxgal.measure.geometry import Ellipse, elliptical_radius, moment_ellipse, radial_profile
 from flaxgal.measure.sources import Sources, detection_image, find_sources
-from flaxgal.survey.cutout import Cutout, remembered
+from flaxgal.survey.cutout import Cutout
 from flaxgal.survey.display import grey
+from flaxgal.survey.remembered import remembered
 from napari_flaxgal.tools.shape import disc_shape, middle_shape
 
 __all__ = ["GalaxyLight", "galaxy_light"]
