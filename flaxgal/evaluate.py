@@ -96,7 +96,7 @@ def evaluate(
         "split": split,
         "threshold": threshold,
         "not_compared": not_compared,
-        "chosen_on": len(chosen_on(run_folder, about.folder, split) & set(table["object_id"].tolist())),
+        "chosen_on": chosen_on(run_folder, about.folder, split, table["object_id"].tolist()),
         **summarise(table, seed=seed),
     }
     name = f"{about.name}-{about.version}-{summary['digest']}-{split}"
@@ -127,14 +127,21 @@ def check_held_out(run_folder: Path | str, snapshot: Path, split: str) -> list[s
     return [name for name, folder in learnt if folder is None or folder in unknown]
 
 
-def chosen_on(run_folder: Path | str, snapshot: Path, split: str) -> set[str]:
-    """Ids of a split's galaxies that are validation galaxies of the run: its checkpoint was chosen on them.
+def chosen_on(run_folder: Path | str, snapshot: Path, split: str, ids: Sequence[str]) -> int | None:
+    """How many of these galaxies of a split are validation galaxies of the run: its checkpoint was chosen on them.
 
     On them, too, the temperature and the outlier threshold of a classifier were, and where masks of arms are cut.
+    None where it cannot be told: another snapshot of the run is gone, or does not list its galaxies, or this does not.
     """
     folder = Path(run_folder)
-    own = trained_on(folder)[: len(read_config(folder).data.snapshots)]  # and not those of runs that it began with
-    return in_validation(snapshot, split, [place for _, place in own if place is not None])
+    learnt = trained_on(folder)[: len(read_config(folder).data.snapshots)]  # and not what runs that it began with did
+    own = {place and place.resolve() for _, place in learnt}
+    if split == "validation" and snapshot.resolve() in own:
+        return len(ids)
+    others = own - {snapshot.resolve()}  # no galaxy is in two splits of one snapshot
+    known = [place for place in others if place is not None]
+    validated = in_validation(snapshot, split, known) if len(known) == len(others) else None
+    return None if validated is None else sum(one in validated for one in ids)
 
 
 def score_galaxies(

@@ -86,7 +86,7 @@ def evaluate_classes(
         "split": split,
         "orientations": orientations,
         "not_compared": not_compared,
-        "chosen_on": len(chosen_on(run_folder, about.folder, split) & set(table["object_id"].tolist())),
+        "chosen_on": chosen_on(run_folder, about.folder, split, table["object_id"].tolist()),
         "left_out": about.sizes[split] - len(galaxies),
         **summarise_classes(table, schema, seed=seed),
         "calibration": calibration(truth, before, after, temperature=temperature, seed=seed),

@@ -15,7 +15,7 @@ from toys import SIZE, toy_config, toy_example, toy_snapshot
 from flaxgal import runlog
 from flaxgal.checkpoint import load_run, save
 from flaxgal.cli import run as command_line
-from flaxgal.config import to_json
+from flaxgal.config import DataConfig, to_json
 from flaxgal.datasets.builders import build_snapshot, open_snapshot
 from flaxgal.datasets.loader import load_split
 from flaxgal.evaluate import digest_of, evaluate, predict_arms, score_galaxies, summarise
@@ -193,6 +193,37 @@ def test_what_cannot_be_compared_is_said(tmp_path, capsys):
     assert "cannot be told of ours 1.0.0" in capsys.readouterr().err
     shutil.rmtree(first)
     assert evaluate(later, theirs).summary["not_compared"] == [f"what {first} was trained on"]
+
+
+def test_how_many_chose_the_checkpoint_is_known_without_a_list_in_its_own_snapshot_and_else_not_said(tmp_path, capsys):
+    ours = sky_snapshot(tmp_path, "ours", [(2.0, "train"), (3.0, "validation"), (4.0, "test"), (5.0, "validation")])
+    more = sky_snapshot(tmp_path, "more", [(12.0, "train"), (13.0, "validation")])
+    theirs = sky_snapshot(tmp_path, "theirs", [(3.0, "test"), (8.0, "validation")])
+    one = guess(tmp_path / "one", toy_config(ours))
+    data = DataConfig(snapshots=(str(ours), str(more)), batch_size=8)
+    both = guess(tmp_path / "both", toy_config(ours, data=data))
+
+    def chosen(run, snapshot, split):
+        found = evaluate(run, snapshot, split)
+        assert json.loads(found.path.with_suffix(".json").read_text())["chosen_on"] == found.summary["chosen_on"]
+        return found.summary["chosen_on"]
+
+    (tmp_path / "link").symlink_to(ours)
+    assert [chosen(one, theirs, split) for split in ("test", "validation")] == [1, 0]
+    (ours / "revisions.jsonl").unlink()
+    assert [chosen(one, ours, split) for split in ("train", "validation", "test")] == [0, 2, 0]
+    assert chosen(one, tmp_path / "link", "validation") == 2
+    assert [chosen(one, theirs, split) for split in ("test", "validation")] == [None, None]
+    assert [chosen(both, ours, split) for split in ("validation", "test")] == [2, None]
+    assert chosen(both, more, "validation") == 1
+    shutil.rmtree(more)
+    assert [chosen(both, ours, split) for split in ("validation", "test")] == [2, None]
+    shutil.rmtree(ours)
+    assert chosen(one, theirs, "test") is None
+    assert command_line(["evaluate", str(one), str(theirs)]) == 0
+    said = capsys.readouterr().err
+    assert "cannot be told of ours 1.0.0" in said
+    assert "optimistic" not in said
 
 
 def test_a_summary_of_one_galaxy_has_an_interval_of_no_width(snapshot):

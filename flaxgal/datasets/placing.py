@@ -142,13 +142,18 @@ def check_unseen(folder: Path, split: str, trained_on: Sequence[Path]) -> list[P
     return unknown
 
 
-def in_validation(folder: Path, split: str, trained_on: Sequence[Path]) -> set[str]:
+def in_validation(folder: Path, split: str, trained_on: Sequence[Path]) -> set[str] | None:
     """Ids of a split's galaxies that stand, by id or within 2 arcsec, in the validation split of one trained on.
 
-    Of snapshots that do not list their galaxies, none.
+    None where it cannot be told, as one of the snapshots does not list its galaxies.
     """
-    tested = [replace(item, split="test") for item in _listed(folder) or () if item.split == split]
-    held = [item for other in trained_on for item in _listed(other) or () if item.split == "validation"]
+    if not trained_on:
+        return set()
+    lists = [listed for one in (folder, *trained_on) if (listed := _listed(one)) is not None]
+    if len(lists) < 1 + len(trained_on):
+        return None
+    tested = [replace(item, split="test") for item in lists[0] if item.split == split]
+    held = [item for listed in lists[1:] for item in listed if item.split == "validation"]
     return {item.object_id for item, _ in torn_pairs([*tested, *held])}  # the tested one of a pair comes first
 
 

@@ -230,4 +230,10 @@ def test_galaxies_of_a_validation_split_are_known_by_id_or_place_in_whatever_spl
     assert in_validation(again, "train", [seen]) == {"a"}
     assert in_validation(seen, "validation", [seen]) == {"a", "b"}
     assert in_validation(seen, "train", [seen]) == set()
-    assert in_validation(seen, "validation", []) == in_validation(tmp_path, "test", [seen]) == set()
+    assert in_validation(seen, "validation", []) == in_validation(tmp_path, "test", []) == set()
+
+
+def test_whether_galaxies_were_validated_on_is_not_known_where_a_snapshot_does_not_list_its_own(tmp_path):
+    seen = a_list(tmp_path / "seen", ("a", "validation", 2.0))
+    assert in_validation(seen, "validation", [seen, tmp_path]) is None
+    assert in_validation(tmp_path, "test", [seen]) is None
