@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from flaxgal.measure.formats import fits_text
-from flaxgal.survey.catalog import MISSING, object_ids, read_table
+from flaxgal.survey.catalog import MISSING, id_column_of, object_ids, read_table
 
 if TYPE_CHECKING:
     from astropy.table import Column, Table
@@ -66,7 +66,8 @@ class Joined:
 def read_joined(path: Path, *, id_column: str = "") -> Joined:
     """The columns of a table of galaxies, in any format astropy reads, by the galaxies' ids.
 
-    `id_column` holds these where its name does not say so; it is not among the columns then.
+    `id_column` holds these where its name does not say so, in any case of letters. The column that holds them is not
+    among the others: the catalogue has it as object_id.
 
     Raises
     ------
@@ -74,12 +75,13 @@ def read_joined(path: Path, *, id_column: str = "") -> Joined:
         If it is no table, has no ids as text or whole numbers, or has an id twice.
     """
     table = read_table(path, id_column=id_column)
-    ids = object_ids(table, id_column, name=path.name)
+    ids_in = id_column_of(table, id_column, name=path.name)
+    ids = object_ids(table, ids_in, name=path.name)
     rows: dict[str, int] = {}
     for row, object_id in enumerate(ids):
         if object_id and rows.setdefault(object_id, row) != row:
             raise ValueError(f"{path.name}: the id {object_id} comes twice; keep one row a galaxy")
-    others = [name for name in table.colnames if name != (id_column or "object_id")]
+    others = [name for name in table.colnames if name != ids_in]
     left_out = {name: reason for name in others if (reason := _oddity(table[name]))}
     columns = {name: _plain(table[name]) for name in others if name not in left_out}
     return Joined(path.name, columns, rows, left_out)

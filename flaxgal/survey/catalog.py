@@ -24,6 +24,7 @@ __all__ = [
     "MISSING",
     "Place",
     "Size",
+    "id_column_of",
     "numbers_in",
     "object_ids",
     "places",
@@ -107,6 +108,17 @@ def read_table(path: Path | str, *, id_column: str = "") -> Any:
     return table
 
 
+def id_column_of(table: Any, column: str = "", *, name: str = "the table", option: str = "--id-column") -> str:
+    """The table's own name of its column of ids, whatever the case of `column`; `option` as in `object_ids`.
+
+    Raises
+    ------
+    ValueError
+        If there is no such column.
+    """
+    return _column(table, column, ID_NAMES, "ids", name, option)
+
+
 def object_ids(table: Any, column: str = "", *, name: str = "the table", option: str = "--id-column") -> list[str]:
     """The galaxies' ids as text, in the order of the rows.
 
@@ -117,7 +129,7 @@ def object_ids(table: Any, column: str = "", *, name: str = "the table", option:
     ValueError
         If there is no such column, or it holds floats that are no whole numbers that floats can hold.
     """
-    found = _column(table, column, ID_NAMES, "ids", name, option)
+    found = id_column_of(table, column, name=name, option=option)
     values = table[found]
     missing = np.broadcast_to(np.ma.getmaskarray(np.ma.asarray(values)), len(table))
     if values.dtype.kind == "f":
