@@ -166,15 +166,20 @@ class RowJournal:
         return size
 
     def _refuse(self, first: bytes, wanted: bytes, *, row: bytes) -> None:
-        """Refuse what is no journal, and one that was begun with another first line unless it has no row yet."""
+        """Refuse what is no journal, and one that was begun with another first line unless it has no row yet.
+
+        One line of JSON may be anybody's: it is a journal without rows only if it says what ours say.
+        """
+        has_rows = row.endswith(b"\n")
         try:
             found, asked = json.loads(first), json.loads(wanted)
-            different = [name for name in asked if found.get(name) != asked[name]]
+            ours = has_rows or found.keys() == asked.keys()
+            different = [name for name in asked if found.get(name) != asked[name]] if ours else []
         except (ValueError, AttributeError):
             different = []
         if not different:
             reason = f"is no journal of {self._command}, and would be written over"
-        elif row.endswith(b"\n"):
+        elif has_rows:
             reason = f"holds rows that were {self._in_words(different[0], found, asked)}"
         else:
             return

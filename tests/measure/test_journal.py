@@ -166,7 +166,9 @@ def test_a_journal_that_was_killed_in_its_first_line_is_begun_anew(tmp_path, mas
     assert known(out, masks, "a") == ["a"]
 
 
-@pytest.mark.parametrize("content", [b"somebody's diary\n", b"\xff\xfe\n", b"[1, 2]\n", b"3\n"])
+@pytest.mark.parametrize(
+    "content", [b"somebody's diary\n", b"\xff\xfe\n", b"[1, 2]\n", b"3\n", b'{"diary": "of somebody"}\n', b"{}\n"]
+)
 def test_a_file_that_is_no_journal_is_left_alone(tmp_path, masks, content):
     path = tmp_path / "arms.ecsv.partial.jsonl"
     path.write_bytes(content)
