@@ -142,7 +142,7 @@ def _outline(cutout: Cutout, masks: Masks, image: Path | None) -> tuple[np.ndarr
 
 
 def _say_unlike(masks: Sequence[tuple[str, int, int]]) -> None:
-    """Say of how many galaxies the mask has another number of pixels than the one behind the numbers: (id, pixels, measured)."""
+    """Say of how many galaxies the mask has another number of pixels than the measured one: (id, pixels, measured)."""
     if masks:
         name, here, measured = masks[0]
         those = f"{len(masks)} galaxies, such as {name}" if len(masks) > 1 else name
