@@ -196,15 +196,21 @@ def test_a_table_of_spirals_or_not_teaches_that_task(
     assert counted["morphology"] == {"Sp": 1, "": 2}
 
 
+def spirals_of_which_some_are_coloured(folder: Path, coloured: int) -> tuple[Path, Path]:
+    """Six pictures, the first of them in colour and the others grey, and a table of their T-types."""
+    pictures, table = folder / "pictures", folder / "t.csv"
+    pictures.mkdir()
+    for number in range(6):
+        shape = (8, 8, 3) if number < coloured else (8, 8)
+        Image.fromarray(np.full(shape, number + 1, np.uint8)).save(pictures / f"{number}.png")
+    table.write_text("id,t_type\n" + "".join(f"{number},5\n" for number in range(6)))
+    return pictures, table
+
+
 def test_build_says_that_pictures_in_several_sets_of_bands_were_all_made_grey(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    pictures, table = tmp_path / "pictures", tmp_path / "t.csv"
-    pictures.mkdir()
-    for number in range(6):
-        shape = (8, 8, 3) if number < 4 else (8, 8)
-        Image.fromarray(np.full(shape, number + 1, np.uint8)).save(pictures / f"{number}.png")
-    table.write_text("id,t_type\n" + "".join(f"{number},5\n" for number in range(6)))
+    pictures, table = spirals_of_which_some_are_coloured(tmp_path, 4)
     build = ["build", str(pictures), "--morphology", str(table), "--image-size", "8", "--out", str(tmp_path / "sets")]
     assert run(build) == 0
     printed = capsys.readouterr()
@@ -244,12 +250,7 @@ def test_build_counts_pictures_without_a_class_and_classes_without_a_picture(
 def test_build_says_once_what_pictures_of_other_bands_have_in_common_and_what_to_do(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    pictures, table = tmp_path / "pictures", tmp_path / "t.csv"
-    pictures.mkdir()
-    for number in range(6):
-        shape = (8, 8, 3) if number < 5 else (8, 8)
-        Image.fromarray(np.full(shape, number + 1, np.uint8)).save(pictures / f"{number}.png")
-    table.write_text("id,t_type\n" + "".join(f"{number},5\n" for number in range(6)))
+    pictures, table = spirals_of_which_some_are_coloured(tmp_path, 5)
     build = ["build", str(pictures), "--out", str(tmp_path / "sets"), "--morphology", str(table)]
     assert run([*build, "--bands", "g", "r", "i"]) == 1
     printed = capsys.readouterr()
